@@ -1,0 +1,18 @@
+# One image, four roles: api, worker, scheduler, migrate (see docker-compose.yml).
+FROM python:3.13-slim
+
+WORKDIR /app
+COPY pyproject.toml constraints.txt README.md ./
+COPY errata errata
+COPY domain domain
+COPY projections projections
+COPY api api
+COPY infra infra
+RUN pip install --no-cache-dir --constraint constraints.txt . \
+    && useradd --system --create-home errata
+
+USER errata
+ENV HOST=0.0.0.0 ENVIRONMENT=production
+EXPOSE 8080
+ENTRYPOINT ["errata"]
+CMD ["api"]
