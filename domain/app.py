@@ -1,0 +1,81 @@
+"""An application: the owner of its errors (a "project" to some, an "app" to others)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from domain.decider import Decider
+from domain.failures import AlreadyExists, Invalid
+from domain.message import Command, Event, Recorded, derived_id
+
+DEFAULT_APP = "default"
+ANY_APP = "*"
+"""What a key that may act on every application is bound to."""
+
+_APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class RegisterApp(Command, frozen=True, kw_only=True):
+    """Somebody registers an application under an id of their choice."""
+
+    app: str
+    app_name: str
+
+    @property
+    def stream_id(self) -> UUID:
+        """The application's stream: its id is taken once."""
+        return app_stream(self.app)
+
+
+class AppRegistered(Event, frozen=True, kw_only=True):
+    """The application exists from here on."""
+
+    app: str
+    app_name: str
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What decisions about an application need to know."""
+
+    app: str = ""
+    app_name: str = ""
+    registered_at: datetime | None = None
+
+
+def evolve(state: App, recorded: Recorded[Event]) -> App:
+    """Fold one event into the application's state."""
+    event = recorded.event
+    if isinstance(event, AppRegistered):
+        return App(app=event.app, app_name=event.app_name, registered_at=recorded.recorded_at)
+    return state
+
+
+def decide(state: App, command: Command) -> Sequence[Event]:
+    """Register once. The same id with the same name changes nothing; with another name the id is
+    taken (AlreadyExists). Raises Invalid for an id or a name that cannot be one."""
+    if not isinstance(command, RegisterApp):
+        raise TypeError(f"an application cannot decide {type(command).__name__}")
+    if not _APP_ID.fullmatch(command.app):
+        raise Invalid("id", "1 to 100 letters, digits, '.', '_', '-', first a letter or digit")
+    if not 1 <= len(command.app_name.strip()) <= 200:
+        raise Invalid("name", "1 to 200 characters")
+    if not state.app:
+        return (AppRegistered(app=command.app, app_name=command.app_name),)
+    if state.app_name == command.app_name:
+        return ()
+    raise AlreadyExists(f"application {command.app!r} exists with the name {state.app_name!r}")
+
+
+def app_stream(app: str) -> UUID:
+    """The stream of an application's id."""
+    return derived_id("app", app)
+
+
+decider = Decider(
+    kind="app", state_type=App, state_schema=1, initial=App(), evolve=evolve, decide=decide
+)

@@ -1,0 +1,332 @@
+"""An error: all reports of one application that share a fingerprint.
+
+The stream's id follows from application and fingerprint, so it is stable for ever. Every event
+carries the routing keys and absolute numbers that read models need, so that none of them has to
+read anything back: what a report, a resolution or a deletion changes is in the event itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Literal, TypedDict
+from uuid import UUID
+
+import msgspec
+
+from domain.decider import Decider
+from domain.failures import NotFound
+from domain.message import Command, Event, Recorded, derived_id
+
+Level = Literal["error", "warning", "info", "debug"]
+Status = Literal["absent", "open", "resolved"]
+
+
+NULL = msgspec.Raw(b"null")
+"""JSON kept whole where there is none."""
+
+
+class GroupingRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a report found its group: the algorithm's version, what was hashed, and why.
+
+    `words` are for search; they stand on a group's first report only, being the same on all.
+    """
+
+    version: int
+    parts: tuple[str, ...]
+    reasons: tuple[str, ...]
+    type: str | None = None
+    words: tuple[str, ...] = ()
+
+
+class Occurrence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One report as the application sent it, scrubbed. `context` and `user` are JSON, kept whole.
+
+    `timestamp` is when it happened, by the application's clock; `event_id` is the client's own
+    id of this report; `filtered` counts the secrets that were taken out.
+    """
+
+    message: str
+    level: Level
+    source: str
+    environment: str
+    timestamp: datetime
+    stack_trace: str | None = None
+    context: msgspec.Raw = NULL
+    url: str | None = None
+    user_agent: str | None = None
+    ip_address: str | None = None
+    event_id: str | None = None
+    tags: dict[str, str] | None = None
+    user: msgspec.Raw = NULL
+    release: str | None = None
+    fatal: bool = False
+    filtered: int = 0
+
+
+# -- commands ------------------------------------------------------------------------------------
+
+
+class ReportError(Command, frozen=True, kw_only=True):
+    """An application reports one occurrence."""
+
+    app: str
+    fingerprint: str
+    grouping: GroupingRecord
+    occurrence: Occurrence
+
+    @property
+    def stream_id(self) -> UUID:
+        """The group's id."""
+        return group_id(self.app, self.fingerprint)
+
+
+class _GroupCommand(Command, frozen=True, kw_only=True):
+    error_id: UUID
+
+    @property
+    def stream_id(self) -> UUID:
+        """The group's id."""
+        return self.error_id
+
+
+class ResolveError(_GroupCommand, frozen=True, kw_only=True):
+    """Somebody says the error is fixed."""
+
+
+class ReopenError(_GroupCommand, frozen=True, kw_only=True):
+    """Somebody says it is not."""
+
+
+class DeleteError(_GroupCommand, frozen=True, kw_only=True):
+    """Somebody takes the error, with all its occurrences, out of every answer."""
+
+
+# -- events --------------------------------------------------------------------------------------
+
+
+class Facets(msgspec.Struct, frozen=True, array_like=True):
+    """The values a list can be filtered by, besides the application and the status."""
+
+    level: Level
+    source: str
+    environment: str
+
+
+class ErrorReported(Event, frozen=True, kw_only=True):
+    """An occurrence was stored. `count` is its number in the group, from 1; `first_seen` and
+    `last_seen` span all occurrences so far. `moved_from` holds the group's facets before this
+    report where they differed. `resolved` says that the group was resolved at this moment: an
+    ErrorRegressed then follows."""
+
+    app: str
+    fingerprint: str
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+    created_at: datetime | None = None
+    moved_from: Facets | None = None
+    resolved: bool = False
+    occurrence: Occurrence
+    grouping: GroupingRecord
+
+
+class _GroupChanged(Event, frozen=True, kw_only=True):
+    app: str
+    facets: Facets
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+class ErrorResolved(_GroupChanged, frozen=True, kw_only=True):
+    """The error was marked as fixed. `open_since` is when it was first seen or last came back:
+    the start of the time it took to resolve."""
+
+    open_since: datetime
+
+
+class ErrorReopened(_GroupChanged, frozen=True, kw_only=True):
+    """Somebody reopened a resolved error. `resolved_at` is the resolution that this undoes."""
+
+    resolved_at: datetime
+
+
+class ErrorRegressed(_GroupChanged, frozen=True, kw_only=True):
+    """A resolved error was reported again and is open now."""
+
+    resolved_at: datetime
+
+
+class ErrorDeleted(_GroupChanged, frozen=True, kw_only=True):
+    """The error left all answers. `resolved` is the status that this undoes."""
+
+    resolved: bool = False
+
+
+# -- state ---------------------------------------------------------------------------------------
+
+
+class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What decisions about an error need to know. `open_since` restarts when the error comes
+    back; `count` restarts at 1 when a deleted error is reported again."""
+
+    status: Status = "absent"
+    app: str = ""
+    facets: Facets | None = None
+    count: int = 0
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+    created_at: datetime | None = None
+    open_since: datetime | None = None
+    resolved_at: datetime | None = None
+
+
+def evolve(state: ErrorGroup, recorded: Recorded[Event]) -> ErrorGroup:
+    """Fold one event into the group's state."""
+    event = recorded.event
+    match event:
+        case ErrorReported():
+            fresh = event.count == 1
+            return ErrorGroup(
+                status="resolved" if event.resolved else "open",
+                app=event.app,
+                facets=facets_of(event.occurrence),
+                count=event.count,
+                first_seen=event.first_seen,
+                last_seen=event.last_seen,
+                created_at=recorded.recorded_at if fresh else state.created_at,
+                open_since=event.first_seen if fresh else state.open_since,
+                resolved_at=None if fresh else state.resolved_at,
+            )
+        case ErrorResolved():
+            return msgspec.structs.replace(
+                state, status="resolved", resolved_at=recorded.recorded_at
+            )
+        case ErrorReopened():
+            return msgspec.structs.replace(state, status="open", resolved_at=None)
+        case ErrorRegressed():
+            return msgspec.structs.replace(
+                state, status="open", resolved_at=None, open_since=recorded.recorded_at
+            )
+        case ErrorDeleted():
+            return ErrorGroup()
+    return state
+
+
+# -- decisions -----------------------------------------------------------------------------------
+
+
+def decide(state: ErrorGroup, command: Command) -> Sequence[Event]:
+    """The events that follow from a command; none where nothing changes.
+
+    Raises NotFound for an error that was never reported or is deleted.
+    """
+    match command:
+        case ReportError():
+            return _report(state, command)
+        case ResolveError():
+            return _resolve(_existing(state))
+        case ReopenError():
+            return _reopen(_existing(state))
+        case DeleteError():
+            return _delete(_existing(state))
+    raise TypeError(f"an error group cannot decide {type(command).__name__}")
+
+
+def _report(state: ErrorGroup, command: ReportError) -> Sequence[Event]:
+    occurrence = command.occurrence
+    facets = facets_of(occurrence)
+    happened = occurrence.timestamp
+    grouping = command.grouping
+    if state.count:
+        grouping = msgspec.structs.replace(grouping, words=())
+    reported = ErrorReported(
+        app=command.app,
+        fingerprint=command.fingerprint,
+        count=state.count + 1,
+        first_seen=min(state.first_seen or happened, happened),
+        last_seen=max(state.last_seen or happened, happened),
+        created_at=state.created_at,
+        moved_from=state.facets if state.facets != facets else None,
+        resolved=state.status == "resolved",
+        occurrence=occurrence,
+        grouping=grouping,
+    )
+    if state.resolved_at is None:
+        return (reported,)
+    return (
+        reported,
+        ErrorRegressed(
+            app=command.app,
+            facets=facets,
+            count=reported.count,
+            first_seen=reported.first_seen,
+            last_seen=reported.last_seen,
+            resolved_at=state.resolved_at,
+        ),
+    )
+
+
+def _resolve(state: ErrorGroup) -> Sequence[Event]:
+    if state.status == "resolved":
+        return ()
+    assert state.open_since is not None
+    return (ErrorResolved(open_since=state.open_since, **_standing(state)),)
+
+
+def _reopen(state: ErrorGroup) -> Sequence[Event]:
+    if state.resolved_at is None:
+        return ()
+    return (ErrorReopened(resolved_at=state.resolved_at, **_standing(state)),)
+
+
+def _delete(state: ErrorGroup) -> Sequence[Event]:
+    return (ErrorDeleted(resolved=state.status == "resolved", **_standing(state)),)
+
+
+def _existing(state: ErrorGroup) -> ErrorGroup:
+    if state.status == "absent":
+        raise NotFound("no such error")
+    return state
+
+
+class _Standing(TypedDict):
+    app: str
+    facets: Facets
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+def _standing(state: ErrorGroup) -> _Standing:
+    assert state.facets and state.first_seen and state.last_seen
+    return _Standing(
+        app=state.app,
+        facets=state.facets,
+        count=state.count,
+        first_seen=state.first_seen,
+        last_seen=state.last_seen,
+    )
+
+
+def facets_of(occurrence: Occurrence) -> Facets:
+    """The facets of a group whose latest report is `occurrence`."""
+    return Facets(occurrence.level, occurrence.source, occurrence.environment)
+
+
+@lru_cache(maxsize=65536)
+def group_id(app: str, fingerprint: str) -> UUID:
+    """The id of an application's error: the same wherever and whenever it is computed."""
+    return derived_id("error_group", app, fingerprint)
+
+
+decider = Decider(
+    kind="error_group",
+    state_type=ErrorGroup,
+    state_schema=1,
+    initial=ErrorGroup(),
+    evolve=evolve,
+    decide=decide,
+)
