@@ -1,0 +1,199 @@
+"""One transaction against the log: lock, load, decide, copy, save, move the head, commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection
+
+from domain.catalog import DECIDERS, KINDS
+from domain.decider import Decider
+from infra.event_store import statements as sql
+from infra.event_store.batch import Batch, Stream, Unit
+from infra.event_store.codec import COPY_END, COPY_HEADER, copy_row, to_row
+
+IDLE_IN_TRANSACTION = "5s"
+"""A writer that freezes with the lock in its hand loses its transaction after this time."""
+
+_encode = msgspec.json.Encoder().encode
+_DECODE_STATE: dict[str, Callable[[bytes], Any]] = {
+    kind: msgspec.json.Decoder(decider.state_type).decode for kind, decider in KINDS.items()
+}
+
+Refold = Callable[[UUID, Decider[Any]], Any]
+"""Folds a stream's state afresh from all its events (blocking; called in a thread)."""
+
+
+class OutcomeUnknown(Exception):
+    """The connection broke after COMMIT was sent. `event_id` is of one event of the batch."""
+
+    def __init__(self, event_id: UUID) -> None:
+        super().__init__(f"the connection broke during COMMIT of event {event_id}")
+        self.event_id = event_id
+
+
+class Appender:
+    """Owns one connection and appends batches through it, opening it anew when it broke."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        refold: Refold,
+        clock: Callable[[], datetime],
+        partition_events: int,
+        connect_timeout: float = 2.0,
+    ) -> None:
+        self._url = database_url
+        self._refold = refold
+        self._clock = clock
+        self._partition_events = partition_events
+        self._connect_timeout = connect_timeout
+        self._connection: AsyncConnection[Any] | None = None
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def append(self, units: Sequence[Unit]) -> None:
+        """Decide and commit `units` in order as one transaction; their outcomes are set.
+
+        Raises OutcomeUnknown when the connection broke during COMMIT, psycopg.OperationalError
+        when it broke before (nothing is stored), another psycopg.Error when the server refused.
+        """
+        connection = await self._open()
+        commit_sent: UUID | None = None
+        try:
+            # 1. take the write lock, and with it the next position; 2. load what is touched
+            batch = await self._begin(connection, units)
+            # 3. decide, in order
+            batch.decide(units)
+            if not batch.events:
+                await connection.execute("ROLLBACK")
+                return
+            # 4. write events, states and the head
+            async with connection.cursor() as cursor, cursor.copy(sql.COPY_EVENTS) as copy:
+                await copy.write(_copy_bytes(batch))
+            async with connection.pipeline():
+                await connection.execute(sql.SAVE_STREAMS, _stream_columns(batch))
+                await connection.execute(
+                    sql.ADVANCE_HEAD,
+                    {"position": batch.position, "recorded_at": batch.recorded_at},
+                )
+            # 5. commit: from here until the answer the outcome is unknown
+            commit_sent = batch.events[0].event_id
+            await connection.execute("COMMIT")
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            await self.close()
+            if commit_sent is not None:
+                raise OutcomeUnknown(commit_sent) from error
+            raise
+        except BaseException:
+            await self.close()  # whatever the state of its transaction, it ends with it
+            raise
+
+    async def holds(self, event_id: UUID) -> bool:
+        """Whether the log holds an event, asked under the write lock: a transaction whose
+        connection broke may still be committing, and holds that lock until it has."""
+        connection = await self._open()
+        try:
+            async with connection.transaction():
+                await connection.execute(sql.LOCK_HEAD)
+                found = await connection.execute(sql.KNOWN_EVENTS, ([event_id],))
+                return await found.fetchone() is not None
+        except BaseException:
+            await self.close()
+            raise
+
+    async def keep_room(self) -> None:
+        """Make sure that there is a partition for the next positions."""
+        connection = await self._open()
+        await connection.execute("SELECT log_keep_room(%s)", (self._partition_events,))
+
+    async def _open(self) -> AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            async with asyncio.timeout(self._connect_timeout):
+                self._connection = await AsyncConnection.connect(
+                    self._url, autocommit=True, application_name="errata committer"
+                )
+                await self._connection.execute(
+                    "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
+                    (IDLE_IN_TRANSACTION,),
+                )
+        return self._connection
+
+    async def _begin(self, connection: AsyncConnection[Any], units: Sequence[Unit]) -> Batch:
+        deciders = {
+            command.stream_id: DECIDERS[type(command)]
+            for unit in units
+            for command in unit.commands
+        }
+        chosen = {
+            command.event_id
+            for unit in units
+            for command in unit.commands
+            if command.event_id is not None
+        }
+        async with connection.pipeline():
+            await connection.execute("BEGIN")
+            lock = await connection.execute(sql.LOCK_HEAD)
+            loaded = connection.cursor(binary=True)
+            await loaded.execute(sql.LOAD_STREAMS, (list(deciders),))
+            known = None
+            if chosen:
+                known = await connection.execute(sql.KNOWN_EVENTS, (list(chosen),))
+        head = await lock.fetchone()
+        assert head is not None
+        position, recorded_at = head
+        return Batch(
+            position=position,
+            recorded_at=max(self._clock(), recorded_at).astimezone(UTC),
+            streams=await self._states(await loaded.fetchall(), deciders),
+            known=dict(await known.fetchall()) if known is not None else {},
+        )
+
+    async def _states(
+        self,
+        rows: Iterable[tuple[UUID, str, int, bytes, int]],
+        deciders: Mapping[UUID, Decider[Any]],
+    ) -> dict[UUID, Stream]:
+        streams = {}
+        for stream_id, kind, version, state, schema in rows:
+            # The recorder leaves the kind open: then it is that of the first who decides.
+            decider = KINDS[kind] if kind else deciders[stream_id]
+            folded = await state_of(decider, stream_id, state, schema, self._refold)
+            streams[stream_id] = Stream(decider, version, folded)
+        return streams
+
+
+async def state_of(
+    decider: Decider[Any], stream_id: UUID, state: bytes, schema: int, refold: Refold
+) -> Any:
+    """A stored state; folded afresh from the stream's events when it is of another schema."""
+    if schema == decider.state_schema:
+        return _DECODE_STATE[decider.kind](state)
+    return await asyncio.to_thread(refold, stream_id, decider)
+
+
+def _copy_bytes(batch: Batch) -> bytes:
+    rows = [copy_row(to_row(recorded)) for recorded in batch.events]
+    return b"".join((COPY_HEADER, *rows, COPY_END))
+
+
+def _stream_columns(batch: Batch) -> tuple[list[Any], ...]:
+    changed = batch.changed
+    return (
+        list(changed),
+        [stream.decider.kind for stream in changed.values()],
+        [stream.version for stream in changed.values()],
+        [_encode(stream.state) for stream in changed.values()],
+        [stream.decider.state_schema for stream in changed.values()],
+    )

@@ -1,0 +1,95 @@
+"""Reading the log: pages for workers, streams and states for the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from domain.catalog import KINDS
+from domain.failures import Unavailable
+from domain.message import Recorded
+from infra.event_store import statements as sql
+from infra.event_store.append import Refold, state_of
+from infra.event_store.codec import Row, from_row
+
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
+
+
+class HoleInLog(Exception):
+    """A page of the log lacks a position. That is corruption: nobody may read past it."""
+
+    def __init__(self, expected: int, found: int | None) -> None:
+        super().__init__(f"the log lacks position {expected} (found {found})")
+
+
+def read_page(
+    connection: psycopg.Connection[Any], *, after: int, limit: int, until: int | None = None
+) -> list[Row]:
+    """The next rows after a position up to the head, at most `limit`; empty at the end.
+
+    Raises HoleInLog when positions are not contiguous or the head promises more than is there.
+    """
+    head = until
+    if head is None:
+        found = connection.execute(sql.READ_HEAD).fetchone()
+        assert found is not None
+        (head,) = found
+    if head <= after:
+        return []
+    cursor = connection.cursor(binary=True)
+    arguments = {"after": after, "until": head, "limit": limit}
+    rows = [Row(*row) for row in cursor.execute(sql.READ_PAGE, arguments).fetchall()]
+    for expected, row in enumerate(rows, start=after + 1):
+        if row.position != expected:
+            raise HoleInLog(expected, row.position)
+    if len(rows) != min(limit, head - after):
+        raise HoleInLog(after + len(rows) + 1, None)
+    return rows
+
+
+class LogReader:
+    """The API's view of the log. Raises Unavailable("postgres") when it cannot be reached."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any], refold: Refold) -> None:
+        self._pool = pool
+        self._refold = refold
+
+    async def head(self) -> int:
+        """The position of the last committed event; 0 for an empty log."""
+        rows = await self._fetch(sql.READ_HEAD, ())
+        return int(rows[0][0])
+
+    async def stream_back(
+        self, stream_id: UUID, before: int | None, limit: int
+    ) -> Sequence[Recorded[Any]]:
+        """A stream's events below version `before` (None: all), newest first."""
+        newest = 2**63 - 1 if before is None else before
+        arguments = {"stream_id": stream_id, "before": newest, "limit": limit}
+        rows = await self._fetch(sql.READ_STREAM_BACK, arguments)
+        return [from_row(Row(*row)) for row in rows]
+
+    async def states_of(self, kind: str) -> list[Any]:
+        """The current state of every stream of a small kind (not of error groups)."""
+        rows = await self._fetch(sql.LOAD_KIND, (kind,))
+        return [
+            await state_of(KINDS[kind], stream_id, state, schema, self._refold)
+            for stream_id, _, _, state, schema in rows
+        ]
+
+    async def kind_version(self, kind: str) -> int:
+        """A number that grows with every event of any stream of the kind."""
+        rows = await self._fetch(sql.KIND_VERSION, (kind,))
+        return int(rows[0][0])
+
+    async def _fetch(self, statement: Any, arguments: Any) -> list[Any]:
+        try:
+            async with self._pool.connection() as connection:
+                cursor = connection.cursor(binary=True)
+                await cursor.execute(statement, arguments)
+                return list(await cursor.fetchall())
+        except _AWAY as error:
+            raise Unavailable("postgres", "the event store cannot be reached") from error

@@ -1,0 +1,117 @@
+"""The event store as the rest of the house uses it: execute commands, read the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+from domain.api_key import ApiKey
+from domain.api_key import decider as api_key
+from domain.decider import Decider
+from domain.message import Command, Committed, Context, Recorded
+from infra.event_store.append import Appender
+from infra.event_store.committer import Committer, Observer
+from infra.event_store.reader import LogReader
+from infra.event_store.recorder import LogRecorder, Streams
+
+_POOL_TIMEOUT = 2.0
+
+
+class EventStore:
+    """One process's way to the log. `start` inside the event loop before use, `stop` after.
+
+    Starting does not need the database: while it is away, calls raise Unavailable("postgres"),
+    and they work again when it is back.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        clock: Callable[[], datetime],
+        partition_events: int,
+        queue_limit: int = 10_000,
+        batch_limit: int = 1_000,
+        observe: Observer = lambda events, seconds: None,
+    ) -> None:
+        self._url = database_url
+        self._clock = clock
+        self._pool = AsyncConnectionPool[Any](
+            database_url,
+            min_size=1,
+            max_size=4,
+            timeout=_POOL_TIMEOUT,
+            reconnect_timeout=5,
+            open=False,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={"autocommit": True, "application_name": "errata api"},
+        )
+        self.reader = LogReader(self._pool, self._refold)
+        self.committer = Committer(
+            Appender(
+                database_url,
+                refold=self._refold,
+                clock=clock,
+                partition_events=partition_events,
+            ),
+            queue_limit=queue_limit,
+            batch_limit=batch_limit,
+            observe=observe,
+        )
+
+    async def start(self) -> None:
+        """Begin to commit and to connect."""
+        await self._pool.open(wait=False)
+        await self.committer.start()
+
+    async def stop(self) -> None:
+        """Commit what waits, then let the connections go."""
+        await self.committer.stop()
+        await self._pool.close(timeout=1.0)
+
+    async def execute(self, command: Command, context: Context) -> Committed:
+        """Decide and commit one command; see Committer.execute."""
+        return await self.committer.execute(command, context)
+
+    async def execute_all(
+        self, commands: Sequence[Command], context: Context
+    ) -> Sequence[Committed]:
+        """Several commands, all of them or none; see Committer.execute_all."""
+        return await self.committer.execute_all(commands, context)
+
+    async def head(self) -> int:
+        """The position of the last committed event."""
+        return await self.reader.head()
+
+    async def stream_back(
+        self, stream_id: UUID, before: int | None, limit: int
+    ) -> Sequence[Recorded[Any]]:
+        """A stream's events, newest first; see LogReader.stream_back."""
+        return await self.reader.stream_back(stream_id, before, limit)
+
+    def _refold(self, stream_id: UUID, decider: Decider[Any]) -> Any:
+        with ConnectionPool(self._url, min_size=1, max_size=1, timeout=_POOL_TIMEOUT) as pool:
+            return Streams(LogRecorder(self._url, pool, self._clock)).state(stream_id, decider)
+
+
+class KeyStates:
+    """The keys' own states beside the log: what tells at once whether a key works.
+
+    Asked of the write side and not of a read model, so that a revocation counts while Redis is
+    away, and keys issued before it went away go on working in processes started since.
+    """
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+
+    async def version(self) -> int:
+        """Changes whenever any key does."""
+        return await self._reader.kind_version(api_key.kind)
+
+    async def load(self) -> Sequence[ApiKey]:
+        """The state of every key ever issued."""
+        return await self._reader.states_of(api_key.kind)

@@ -1,0 +1,28 @@
+"""Signs of life of workers and schedulers, kept in Redis: who is there, and since when not."""
+
+from __future__ import annotations
+
+import os
+import socket
+from time import time
+from typing import Any
+
+ALIVE = "errata:alive"
+"""Sorted set: "<part>:<host>:<pid>" -> Unix time of its last sign of life."""
+
+FRESH_SECONDS = 10.0
+"""A part that was silent for longer counts as gone."""
+
+_FORGET_SECONDS = 3_600.0
+
+
+def beat_commands(part: str) -> list[tuple[Any, ...]]:
+    """The commands that record a sign of life of this process as `part` ("worker", ...)."""
+    now = time()
+    member = f"{part}:{socket.gethostname()}:{os.getpid()}"
+    return [("ZADD", ALIVE, now, member), ("ZREMRANGEBYSCORE", ALIVE, 0, now - _FORGET_SECONDS)]
+
+
+def alive_command() -> tuple[Any, ...]:
+    """The command that lists whose sign of life is fresh: members such as b"worker:host:12"."""
+    return ("ZRANGEBYSCORE", ALIVE, time() - FRESH_SECONDS, "+inf")
