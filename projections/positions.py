@@ -1,0 +1,201 @@
+"""How far each read model has come, as a reader sees it: what lets people read their own writes.
+
+A worker publishes every new position; requests that wait for one go on at that moment. The
+checkpoints themselves are looked at four times a second, so a lost message delays nobody for long.
+
+A read model can also go back: Redis was flushed, or restored from an old copy. Until it has
+reached again what the log held at that moment it is being rebuilt, and answers from it would be
+wrong in silence. `rebuilding` says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from bisect import bisect_left, insort
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
+
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from domain.failures import Unavailable
+from projections.projection import POSITIONS, Keyspace
+
+POLL_SECONDS = 0.25
+
+FAR_BEHIND = 10_000
+"""Events. A read model found further behind than this at the start is taken for one that is being
+rebuilt: nobody saw whether it ever was whole."""
+
+Head = Callable[[], Awaitable[int]]
+"""Asks the log for the position of its last event; raises Unavailable while the log is away."""
+
+
+class Rebuild(NamedTuple):
+    """A read model on its way back: it has folded `position` of the `target` events it needs."""
+
+    position: int
+    target: int
+
+
+class _Waiter(NamedTuple):
+    position: int
+    number: int
+    reached: asyncio.Future[bool]
+
+
+class _Watched:
+    """One read model: its last known position, its waiters by position, its rebuild's target."""
+
+    def __init__(self, space: Keyspace) -> None:
+        self.checkpoint = space.checkpoint
+        self.position: int | None = None
+        self.target = 0
+        self.waiters: list[_Waiter] = []
+        self._numbers = 0
+
+    def moved(self, position: int) -> None:
+        """Take note of a position, and let go on who waited for it."""
+        self.position = position
+        if position >= self.target:
+            self.target = 0
+        while self.waiters and self.waiters[0].position <= position:
+            waiter = self.waiters.pop(0)
+            if not waiter.reached.done():
+                waiter.reached.set_result(True)
+
+    def queue(self, position: int) -> _Waiter:
+        """A place in the queue of those who wait for `position`."""
+        self._numbers += 1
+        waiter = _Waiter(position, self._numbers, asyncio.get_running_loop().create_future())
+        insort(self.waiters, waiter)
+        return waiter
+
+    def leave(self, waiter: _Waiter) -> None:
+        """Give the place up; a read model that stands still must not gather dead waiters."""
+        index = bisect_left(self.waiters, waiter)
+        if index < len(self.waiters) and self.waiters[index] is waiter:
+            del self.waiters[index]
+
+
+class Positions:
+    """The positions of some read models. `start` before use, `stop` after."""
+
+    def __init__(self, client: redis.Redis, keyspaces: Iterable[Keyspace], head: Head) -> None:
+        self._client = client
+        self._head = head
+        spaces = list(keyspaces)
+        self._watched = {space.name: _Watched(space) for space in spaces}
+        self._by_channel = {f"{s.name}.v{s.version}": s.name for s in spaces}
+        self._hurry = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to listen and to look."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._poll())]
+
+    async def stop(self) -> None:
+        """Stop listening; waiting requests run into their timeouts."""
+        tasks = [*self._tasks, *filter(None, [self._looking])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def position(self, name: str) -> int:
+        """The last known position of a read model; 0 before it is known."""
+        return self._watched[name].position or 0
+
+    def rebuilding(self, name: str) -> Rebuild | None:
+        """How far the rebuild of a read model has come; None while it is whole."""
+        watched = self._watched[name]
+        return Rebuild(watched.position or 0, watched.target) if watched.target else None
+
+    async def wait(self, name: str, position: int, within: float) -> bool:
+        """Wait up to `within` seconds until a read model has reached `position`.
+
+        Raises RedisError when Redis cannot be asked."""
+        watched = self._watched[name]
+        if self.position(name) >= position:
+            return True
+        waiter = watched.queue(position)
+        try:
+            async with asyncio.timeout(within):
+                await self.look()
+                return await waiter.reached
+        except TimeoutError:
+            return False
+        finally:
+            watched.leave(waiter)
+
+    async def look(self) -> None:
+        """Read all checkpoints now. Callers at the same moment share one look.
+
+        Raises RedisError when Redis cannot be asked."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        await asyncio.shield(self._looking)
+
+    async def _look(self) -> None:
+        watched = list(self._watched.values())
+        pipeline = self._client.pipeline(transaction=False)
+        for one in watched:
+            pipeline.get(one.checkpoint)
+        for one, value in zip(watched, await pipeline.execute(), strict=True):
+            await self._saw(one, _at(value))
+
+    async def _saw(self, watched: _Watched, position: int) -> None:
+        known = watched.position
+        if known is None:
+            # Without the log nobody can say how far behind this is: look again later.
+            with contextlib.suppress(Unavailable):
+                head = await self._head()
+                if head and (position == 0 or head - position > FAR_BEHIND):
+                    watched.target = head
+                watched.moved(position)
+        elif position < known:
+            # Messages run ahead of this look, so a step back is believed only when seen again.
+            again = _at(await self._client.get(watched.checkpoint))
+            if again < known:
+                watched.target = max(known, watched.target)
+                with contextlib.suppress(Unavailable):
+                    watched.target = max(await self._head(), again + 1)
+            watched.moved(again)
+        elif position > known:
+            watched.moved(position)
+
+    async def _poll(self) -> None:
+        while True:
+            with contextlib.suppress(RedisError, OSError):
+                await self.look()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), POLL_SECONDS)
+            self._hurry.clear()
+
+    async def _listen(self) -> None:
+        while True:
+            with contextlib.suppress(RedisError, OSError):
+                async with self._client.pubsub() as channel:
+                    await channel.subscribe(POSITIONS)
+                    async for message in channel.listen():
+                        if message["type"] == "message":
+                            self._hear(message["data"])
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _hear(self, text: bytes) -> None:
+        channel, _, position = text.decode().rpartition(" ")
+        name = self._by_channel.get(channel)
+        if name is None:
+            return
+        watched = self._watched[name]
+        if watched.position is not None and int(position) > watched.position:
+            watched.moved(int(position))
+        else:
+            # A position behind the known one may mean that Redis was flushed: look at once.
+            self._hurry.set()
+
+
+def _at(checkpoint: bytes | str | None) -> int:
+    """The position a checkpoint stands for: 0 where there is none, or while it is being emptied."""
+    return max(int(checkpoint or 0), 0)

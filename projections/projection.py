@@ -1,0 +1,85 @@
+"""The contract every read model keeps.
+
+A read model is a name, a version, a pure fold and its queries, in one file. The fold turns a page
+of the log into Redis commands that write absolute values: it reads nothing, knows no clock and no
+chance, and touches each key once per page, so pages of any size leave the same bytes. The runner
+sends those commands and the new checkpoint in one transaction.
+
+Every event of the catalog is either folded or ignored by name; a test holds that.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from domain.message import Event, Recorded
+
+Write = tuple[str | bytes | int | float, ...]
+"""One Redis command with its arguments, such as ("SET", key, value)."""
+
+ACTIVE = "errata:active"
+"""Redis hash: read model name -> the version that is live."""
+
+POSITIONS = "errata:positions"
+"""Redis channel: "<name>.v<version> <position>" each time a read model moves on."""
+
+CLEARING = -1
+"""A checkpoint's value while its read model is being emptied, to be built from the start."""
+
+
+class Indigestible(Exception):
+    """An event that a read model cannot digest. The read model stops at it and says so."""
+
+    def __init__(self, recorded: Recorded[Any], reason: str) -> None:
+        super().__init__(f"event {recorded.position} ({recorded.name}): {reason}")
+        self.recorded = recorded
+        self.reason = reason
+
+
+class Page(msgspec.Struct, frozen=True):
+    """The events after `start` up to and including `end`: exactly `end - start` of them."""
+
+    start: int
+    end: int
+    events: tuple[Recorded[Any], ...]
+
+
+class Keyspace(msgspec.Struct, frozen=True):
+    """Where one version of a read model lives. The braces keep all its keys, its checkpoint with
+    them, on one slot of a Redis Cluster."""
+
+    name: str
+    version: int
+
+    @property
+    def prefix(self) -> str:
+        """The start of every key: "errata:{error_groups.v1}:"."""
+        return f"errata:{{{self.name}.v{self.version}}}:"
+
+    @property
+    def checkpoint(self) -> str:
+        """Holds the position up to which this version has folded the log."""
+        return f"{self.prefix}checkpoint"
+
+
+class RedisReadModel(ABC):
+    """A read model kept in Redis. Subclasses say what they fold and what they leave aside."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    folds: ClassVar[frozenset[type[Event]]]
+    ignores: ClassVar[frozenset[type[Event]]]
+
+    @abstractmethod
+    def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
+        """The commands that bring this version from before `events` to after them.
+
+        Raises Indigestible for an event it cannot understand."""
+
+    def keyspace(self, version: int | None = None) -> Keyspace:
+        """Where a version lives; the code's own version unless told otherwise."""
+        return Keyspace(self.name, self.version if version is None else version)

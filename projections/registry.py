@@ -1,0 +1,33 @@
+"""All read models that live in Redis, in an explicit list: what is not here does not run."""
+
+from __future__ import annotations
+
+from projections.directory.api_keys import ApiKeys
+from projections.directory.apps import Apps
+from projections.directory.incidents import Incidents
+from projections.directory.integrations import Integrations
+from projections.directory.members import Members
+from projections.directory.rules import AlertRules
+from projections.error_groups import ErrorGroups
+from projections.projection import RedisReadModel
+from projections.stats import Stats
+
+READ_MODELS: tuple[RedisReadModel, ...] = (
+    ErrorGroups(),
+    Stats(),
+    Apps(),
+    ApiKeys(),
+    Members(),
+    Integrations(),
+    AlertRules(),
+    Incidents(),
+)
+
+
+def by_name(name: str) -> RedisReadModel:
+    """The read model of this name. Raises KeyError for a name that none bears."""
+    for read_model in READ_MODELS:
+        if read_model.name == name:
+            return read_model
+    known = ", ".join(read_model.name for read_model in READ_MODELS)
+    raise KeyError(f"no read model {name!r}; there are {known}")

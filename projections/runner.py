@@ -1,0 +1,211 @@
+"""Brings read models up to date: read a page -> fold -> write and checkpoint at once -> announce.
+
+The runner knows neither PostgreSQL nor clocks: it is given a log to read. Read models that stand
+at the same position share the page, decoded once. A page is written in one WATCH / MULTI / EXEC
+together with the new checkpoint; if the checkpoint is not where the page started, somebody else has
+been there, nothing is written, and the runner looks again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import redis
+import structlog
+
+from domain.message import Recorded
+from projections.projection import (
+    ACTIVE,
+    CLEARING,
+    POSITIONS,
+    Indigestible,
+    Keyspace,
+    Page,
+    RedisReadModel,
+    Write,
+)
+
+log = structlog.get_logger("errata.runner")
+
+PAGE_EVENTS = 2_000
+_KEYS_PER_DELETE = 1_000
+
+
+class Log(Protocol):
+    """What a runner needs of the log."""
+
+    def head(self) -> int:
+        """The position of the last committed event."""
+        ...
+
+    def events(self, after: int, limit: int) -> Sequence[Recorded[Any]]:
+        """The next events, without a hole. Raises Undecodable for one nobody can read."""
+        ...
+
+
+class Undecodable(Exception):
+    """An event whose bytes this version cannot read. The events before it, if any, are fine."""
+
+    def __init__(self, position: int, event_id: str, reason: str) -> None:
+        super().__init__(f"event {position}: {reason}")
+        self.position = position
+        self.event_id = event_id
+        self.reason = reason
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """Why a read model stands still, as `/health` and `errata status` show it."""
+
+    name: str
+    position: int
+    event_id: str
+    reason: str
+
+
+def stopped_key(keyspace: Keyspace) -> str:
+    """Where a read model's reason for standing still is kept while it does."""
+    return f"{keyspace.prefix}stopped"
+
+
+class Runner:
+    """Runs some read models against one log."""
+
+    def __init__(
+        self,
+        log_source: Log,
+        client: redis.Redis,
+        read_models: Sequence[RedisReadModel],
+        *,
+        page_events: int = PAGE_EVENTS,
+        observe: Callable[[str, int], None] = lambda name, position: None,
+    ) -> None:
+        self._log = log_source
+        self._redis = client
+        self._models = {model.keyspace(): model for model in read_models}
+        self._page_events = page_events
+        self._observe = observe
+        self.stopped: dict[str, Stopped] = {}
+
+    def announce_versions(self) -> None:
+        """Make the code's versions the live ones where no version is live yet."""
+        for keyspace in self._models:
+            self._redis.hsetnx(ACTIVE, keyspace.name, keyspace.version)
+
+    def positions(self) -> dict[Keyspace, int | None]:
+        """Where each read model stands, as its checkpoint says; None where there is none."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for keyspace in self._models:
+            pipeline.get(keyspace.checkpoint)
+        values = pipeline.execute()
+        return {
+            space: None if value is None else int(value)
+            for space, value in zip(self._models, values, strict=True)
+        }
+
+    def step(self) -> bool:
+        """One page for every read model that is behind. Returns whether any moved."""
+        # The head comes second: a checkpoint that another worker moves on meanwhile must not seem
+        # to be ahead of the log.
+        positions = self.positions()
+        head = self._log.head()
+        at: dict[int, list[Keyspace]] = defaultdict(list)
+        moved = False
+        for keyspace, position in positions.items():
+            if position is None or not 0 <= position <= head:
+                moved = self._start_over(keyspace, position) or moved
+            elif position < head:
+                at[position].append(keyspace)
+        for position, keyspaces in sorted(at.items()):
+            moved = self._advance(position, keyspaces) or moved
+        return moved
+
+    def _advance(self, position: int, keyspaces: Sequence[Keyspace]) -> bool:
+        try:
+            events = self._log.events(position, self._page_events)
+        except Undecodable as error:
+            for keyspace in keyspaces:
+                self._stop(keyspace, error.position, error.event_id, error.reason)
+            return False
+        if not events:
+            return False
+        page = Page(position, events[-1].position, tuple(events))
+        moved = [self._fold(keyspace, page) for keyspace in keyspaces]
+        return any(moved)
+
+    def _fold(self, keyspace: Keyspace, page: Page) -> bool:
+        model = self._models[keyspace]
+        try:
+            writes = model.fold(keyspace, page.events)
+        except Indigestible as error:
+            return self._fold_before(keyspace, page, error)
+        moved = self._write(keyspace, page, writes)
+        if moved:
+            self.stopped.pop(keyspace.name, None)
+            self._observe(keyspace.name, page.end)
+        return moved
+
+    def _fold_before(self, keyspace: Keyspace, page: Page, error: Indigestible) -> bool:
+        """Fold what comes before the indigestible event, and stop at it."""
+        bad = error.recorded
+        before = tuple(event for event in page.events if event.position < bad.position)
+        if before:
+            return self._fold(keyspace, Page(page.start, bad.position - 1, before))
+        self._stop(keyspace, bad.position, str(bad.event_id), error.reason)
+        return False
+
+    def _write(self, keyspace: Keyspace, page: Page, writes: Sequence[Write]) -> bool:
+        announce = ("PUBLISH", POSITIONS, f"{keyspace.name}.v{keyspace.version} {page.end}")
+        checkpoint = ("SET", keyspace.checkpoint, page.end)
+        # Whoever moves on says so, for it may have been another worker that stood still.
+        goes_on = ("DEL", stopped_key(keyspace))
+        return self._guarded(keyspace, page.start, (*writes, goes_on, checkpoint, announce))
+
+    def _guarded(self, keyspace: Keyspace, expected: int | None, writes: Iterable[Write]) -> bool:
+        """Send writes as one transaction, only if the checkpoint is (and stays) as expected."""
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.watch(keyspace.checkpoint)  # type: ignore[no-untyped-call]
+            found: Any = pipeline.get(keyspace.checkpoint)
+            if (None if found is None else int(found)) != expected:
+                return False
+            pipeline.multi()
+            for write in writes:
+                pipeline.execute_command(*write)  # type: ignore[no-untyped-call]
+            try:
+                pipeline.execute()
+            except redis.WatchError:
+                return False
+        return True
+
+    def _start_over(self, keyspace: Keyspace, position: int | None) -> bool:
+        """Empty a read model that has no checkpoint, or one ahead of the log (another log's).
+
+        The checkpoint says CLEARING meanwhile, and each deletion is guarded by it, so that a
+        worker that was frozen in the middle cannot delete what another has begun to build.
+        """
+        if position != CLEARING:
+            log.info("building from the start", read_model=keyspace.name, position=position)
+            self.announce_versions()
+            return self._guarded(keyspace, position, [("SET", keyspace.checkpoint, CLEARING)])
+        kept = keyspace.checkpoint.encode()
+        keys: list[bytes] = []
+        for key in self._redis.scan_iter(match=keyspace.prefix + "*", count=1_000):
+            if key != kept:
+                keys.append(key)
+            if len(keys) == _KEYS_PER_DELETE:
+                if not self._guarded(keyspace, CLEARING, [("UNLINK", *keys)]):
+                    return False
+                keys.clear()
+        last: list[Write] = [("UNLINK", *keys)] if keys else []
+        return self._guarded(keyspace, CLEARING, [*last, ("SET", keyspace.checkpoint, 0)])
+
+    def _stop(self, keyspace: Keyspace, position: int, event_id: str, reason: str) -> None:
+        stopped = Stopped(keyspace.name, position, event_id, reason)
+        if self.stopped.get(keyspace.name) != stopped:
+            log.error("read model stopped", **msgspec.structs.asdict(stopped))
+        self.stopped[keyspace.name] = stopped
+        # Said again each time, as Redis may have lost it, and only while nobody has moved on.
+        said: Write = ("SET", stopped_key(keyspace), msgspec.json.encode(stopped))
+        self._guarded(keyspace, position - 1, [said])
