@@ -19,10 +19,21 @@ _FORGET_SECONDS = 3_600.0
 def beat_commands(part: str) -> list[tuple[Any, ...]]:
     """The commands that record a sign of life of this process as `part` ("worker", ...)."""
     now = time()
-    member = f"{part}:{socket.gethostname()}:{os.getpid()}"
-    return [("ZADD", ALIVE, now, member), ("ZREMRANGEBYSCORE", ALIVE, 0, now - _FORGET_SECONDS)]
+    return [
+        ("ZADD", ALIVE, now, _member(part)),
+        ("ZREMRANGEBYSCORE", ALIVE, 0, now - _FORGET_SECONDS),
+    ]
+
+
+def farewell_command(part: str) -> tuple[Any, ...]:
+    """The command by which this process stops counting as alive at once."""
+    return ("ZREM", ALIVE, _member(part))
 
 
 def alive_command() -> tuple[Any, ...]:
     """The command that lists whose sign of life is fresh: members such as b"worker:host:12"."""
     return ("ZRANGEBYSCORE", ALIVE, time() - FRESH_SECONDS, "+inf")
+
+
+def _member(part: str) -> str:
+    return f"{part}:{socket.gethostname()}:{os.getpid()}"

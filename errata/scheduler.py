@@ -1,0 +1,48 @@
+"""A scheduler: one process that does what has to be done from time to time, while it leads."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import structlog
+from redis.exceptions import RedisError
+
+from infra.heartbeat import beat_commands, farewell_command
+from infra.log_upkeep import upkeep
+from infra.redis import connect
+from infra.scheduler import Scheduler
+from infra.settings import Settings
+
+log = structlog.get_logger("errata.scheduler")
+
+BEAT_SECONDS = 1.0
+
+
+def run_scheduler(settings: Settings, stop: threading.Event) -> None:
+    """Work until `stop` is set. Any number may run; outages are waited out."""
+    scheduler = Scheduler(settings.database_url_or_fail(), upkeep(settings.partition_events))
+    # In a thread of its own: a Redis that hangs must not cost the leader its lock.
+    heart = threading.Thread(
+        target=_beat, args=(settings.redis_url_or_fail(), stop), name="heartbeat", daemon=True
+    )
+    heart.start()
+    scheduler.run(stop)
+    heart.join(BEAT_SECONDS)
+
+
+def _beat(redis_url: str, stop: threading.Event) -> None:
+    client = connect(redis_url)
+    silent = False
+    while not stop.is_set():
+        try:
+            for command in beat_commands("scheduler"):
+                client.execute_command(*command)  # type: ignore[no-untyped-call]
+            silent = False
+        except (RedisError, OSError) as error:
+            if not silent:
+                log.warning("Redis is away", reason=" ".join(str(error).split())[:300])
+            silent = True
+        stop.wait(BEAT_SECONDS)
+    with contextlib.suppress(RedisError, OSError):
+        client.execute_command(*farewell_command("scheduler"))  # type: ignore[no-untyped-call]

@@ -1,0 +1,164 @@
+"""A worker: one process that keeps read models up to date with the log.
+
+Any number may run. Each read model is worked on by whoever holds its lease, a PostgreSQL advisory
+lock of the worker's session; a worker that dies loses its session and with it the leases, one that
+freezes loses them when the server ends a session idle for too long, and a standby takes over. The
+lease only saves work: that nothing is applied twice is the checkpoint's business.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+import psycopg
+import redis
+import structlog
+
+from domain.message import Recorded
+from infra.clock import utc_now
+from infra.event_store.codec import UnknownEvent, from_row
+from infra.event_store.reader import HoleInLog
+from infra.event_store.subscription import Subscription
+from infra.heartbeat import beat_commands, farewell_command
+from infra.redis import connect
+from infra.settings import Settings
+from projections.projection import RedisReadModel
+from projections.registry import READ_MODELS
+from projections.runner import Runner, Undecodable
+
+log = structlog.get_logger("errata.worker")
+
+LEASE_IDLE_SECONDS = 10
+RETRY_SECONDS = 0.5
+LOOK_ROUND_SECONDS = 1.0
+
+Observer = Callable[[str, int, int, float], None]
+"""Told of each read model once a turn: name, position, head, lag in seconds."""
+
+
+class DecodedLog:
+    """The log as a runner reads it: decoded, and stopping short at what cannot be."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self.last_recorded_at: datetime | None = None
+
+    def head(self) -> int:
+        """The position of the last committed event."""
+        return self._subscription.head()
+
+    def events(self, after: int, limit: int) -> Sequence[Recorded[Any]]:
+        """The next events. Raises Undecodable when the very next one cannot be read."""
+        events: list[Recorded[Any]] = []
+        for row in self._subscription.page(after, limit):
+            try:
+                events.append(from_row(row))
+            except UnknownEvent as error:
+                if not events:
+                    raise Undecodable(row.position, str(row.event_id), error.reason) from error
+                break
+        if events:
+            self.last_recorded_at = events[-1].recorded_at
+        return events
+
+
+class Leases:
+    """The read models this worker may work on, as long as its session speaks up now and then.
+
+    The session listens to nothing: the server cannot end one that is busy telling a frozen worker
+    the news.
+    """
+
+    def __init__(self, database_url: str, models: Sequence[RedisReadModel]) -> None:
+        self._wanted = list(models)
+        self.held: list[RedisReadModel] = []
+        self._connection = psycopg.connect(
+            database_url, autocommit=True, application_name="errata leases", connect_timeout=3
+        )
+        self._connection.execute(
+            "SELECT set_config('idle_session_timeout', %s, false)", (f"{LEASE_IDLE_SECONDS}s",)
+        )
+
+    def close(self) -> None:
+        """Give all leases back."""
+        self._connection.close()
+
+    def take(self) -> bool:
+        """Keep what is held and take whatever lease is free; returns whether any was new.
+
+        Raises psycopg.OperationalError when the session, and every lease with it, was lost."""
+        self._connection.execute("SELECT 1")
+        taken = [model for model in self._wanted if self._try(model)]
+        self._wanted = [model for model in self._wanted if model not in taken]
+        self.held += taken
+        return bool(taken)
+
+    def _try(self, model: RedisReadModel) -> bool:
+        space = model.keyspace()
+        row = self._connection.execute(
+            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"errata:{space.prefix}",)
+        ).fetchone()
+        return bool(row and row[0])
+
+
+def run_worker(
+    settings: Settings,
+    stop: threading.Event,
+    *,
+    read_models: Sequence[RedisReadModel] = READ_MODELS,
+    observe: Observer = lambda name, position, head, lag: None,
+) -> None:
+    """Work until `stop` is set. Outages of PostgreSQL or Redis are waited out."""
+    client = connect(settings.redis_url_or_fail())
+    database_url = settings.database_url_or_fail()
+    while not stop.is_set():
+        try:
+            with (
+                closing(Subscription(database_url)) as subscription,
+                closing(Leases(database_url, read_models)) as leases,
+            ):
+                _work(subscription, leases, client, stop, observe)
+        except (psycopg.OperationalError, redis.RedisError, OSError) as error:
+            log.warning("interrupted", reason=" ".join(str(error).split())[:300])
+            stop.wait(RETRY_SECONDS)
+        except HoleInLog as error:
+            log.critical("the log is damaged", reason=str(error))
+            stop.wait(LEASE_IDLE_SECONDS)
+
+
+def _work(
+    subscription: Subscription,
+    leases: Leases,
+    client: redis.Redis,
+    stop: threading.Event,
+    observe: Observer,
+) -> None:
+    decoded = DecodedLog(subscription)
+    runner = Runner(decoded, client, ())
+    next_look_round = 0.0
+    while not stop.is_set():
+        if monotonic() >= next_look_round:
+            next_look_round = monotonic() + LOOK_ROUND_SECONDS
+            if leases.take():
+                runner = Runner(decoded, client, leases.held)
+                runner.announce_versions()
+            for command in beat_commands("worker"):
+                client.execute_command(*command)  # type: ignore[no-untyped-call]
+            _tell(runner, decoded, observe)
+        if not runner.step():
+            subscription.wait()
+    client.execute_command(*farewell_command("worker"))  # type: ignore[no-untyped-call]
+
+
+def _tell(runner: Runner, decoded: DecodedLog, observe: Observer) -> None:
+    head = decoded.head()
+    for space, position in runner.positions().items():
+        behind = position is None or position < head
+        last = decoded.last_recorded_at
+        lag = (utc_now() - last).total_seconds() if behind and last is not None else 0.0
+        observe(space.name, position or 0, head, max(lag, 0.0))
