@@ -17,14 +17,17 @@ DEFAULT_APP = "default"
 ANY_APP = "*"
 """What a key that may act on every application is bound to."""
 
+APP_ID_RULE = "1 to 100 letters, digits, '.', '_', '-', first a letter or digit"
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class RegisterApp(Command, frozen=True, kw_only=True):
-    """Somebody registers an application under an id of their choice."""
+    """Somebody registers an application under an id of their choice. `only_new` refuses one that
+    is there already, whatever its name."""
 
     app: str
     app_name: str
+    only_new: bool = False
 
     @property
     def stream_id(self) -> UUID:
@@ -37,6 +40,9 @@ class AppRegistered(Event, frozen=True, kw_only=True):
 
     app: str
     app_name: str
+
+
+EVENTS: frozenset[type[Event]] = frozenset({AppRegistered})
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,15 +66,20 @@ def decide(state: App, command: Command) -> Sequence[Event]:
     taken (AlreadyExists). Raises Invalid for an id or a name that cannot be one."""
     if not isinstance(command, RegisterApp):
         raise TypeError(f"an application cannot decide {type(command).__name__}")
-    if not _APP_ID.fullmatch(command.app):
-        raise Invalid("id", "1 to 100 letters, digits, '.', '_', '-', first a letter or digit")
+    if not is_app_id(command.app):
+        raise Invalid("id", APP_ID_RULE)
     if not 1 <= len(command.app_name.strip()) <= 200:
         raise Invalid("name", "1 to 200 characters")
     if not state.app:
         return (AppRegistered(app=command.app, app_name=command.app_name),)
-    if state.app_name == command.app_name:
+    if state.app_name == command.app_name and not command.only_new:
         return ()
     raise AlreadyExists(f"application {command.app!r} exists with the name {state.app_name!r}")
+
+
+def is_app_id(text: str) -> bool:
+    """Whether an application can have this id."""
+    return _APP_ID.fullmatch(text) is not None
 
 
 def app_stream(app: str) -> UUID:

@@ -11,7 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from domain import api_key, app, error_group
+from domain import (
+    alert_rule,
+    api_key,
+    app,
+    check,
+    error_group,
+    incident,
+    integration,
+    member,
+    service,
+)
 from domain.decider import Decider
 from domain.message import Command, Event
 
@@ -23,6 +33,26 @@ DECIDERS: Mapping[type[Command], Decider[Any]] = {
     app.RegisterApp: app.decider,
     api_key.IssueApiKey: api_key.decider,
     api_key.RevokeApiKey: api_key.decider,
+    api_key.ChangePersonalKey: api_key.decider,
+    api_key.RevokePersonalKey: api_key.decider,
+    member.InviteMember: member.decider,
+    member.AcceptInvite: member.decider,
+    member.ChangeRole: member.decider,
+    member.RemoveMember: member.decider,
+    integration.ConfigureIntegration: integration.decider,
+    integration.ClearIntegration: integration.decider,
+    integration.RecordIntegrationTest: integration.decider,
+    alert_rule.CreateAlertRule: alert_rule.decider,
+    alert_rule.ChangeAlertRule: alert_rule.decider,
+    alert_rule.DeleteAlertRule: alert_rule.decider,
+    incident.OpenIncident: incident.decider,
+    incident.ChangeIncident: incident.decider,
+    check.CreateCheck: check.decider,
+    check.ChangeCheck: check.decider,
+    check.DeleteCheck: check.decider,
+    service.NoteServiceUp: service.decider,
+    service.NoteServiceDown: service.decider,
+    service.StopWatching: service.decider,
 }
 
 EVENTS: Mapping[str, type[Event]] = {
@@ -33,7 +63,27 @@ EVENTS: Mapping[str, type[Event]] = {
     "ErrorDeleted": error_group.ErrorDeleted,
     "AppRegistered": app.AppRegistered,
     "ApiKeyIssued": api_key.ApiKeyIssued,
+    "ApiKeyRoleChanged": api_key.ApiKeyRoleChanged,
     "ApiKeyRevoked": api_key.ApiKeyRevoked,
+    "MemberInvited": member.MemberInvited,
+    "MemberJoined": member.MemberJoined,
+    "MemberRoleChanged": member.MemberRoleChanged,
+    "MemberRemoved": member.MemberRemoved,
+    "IntegrationConfigured": integration.IntegrationConfigured,
+    "IntegrationCleared": integration.IntegrationCleared,
+    "IntegrationTested": integration.IntegrationTested,
+    "AlertRuleCreated": alert_rule.AlertRuleCreated,
+    "AlertRuleChanged": alert_rule.AlertRuleChanged,
+    "AlertRuleDeleted": alert_rule.AlertRuleDeleted,
+    "IncidentOpened": incident.IncidentOpened,
+    "IncidentChanged": incident.IncidentChanged,
+    "CheckCreated": check.CheckCreated,
+    "CheckChanged": check.CheckChanged,
+    "CheckDeleted": check.CheckDeleted,
+    "ServiceWatched": service.ServiceWatched,
+    "ServiceWentDown": service.ServiceWentDown,
+    "ServiceRecovered": service.ServiceRecovered,
+    "ServiceUnwatched": service.ServiceUnwatched,
 }
 
 NAMES: Mapping[type[Event], str] = {event: name for name, event in EVENTS.items()}

@@ -148,9 +148,11 @@ class ErrorResolved(_GroupChanged, frozen=True, kw_only=True):
 
 
 class ErrorReopened(_GroupChanged, frozen=True, kw_only=True):
-    """Somebody reopened a resolved error. `resolved_at` is the resolution that this undoes."""
+    """Somebody reopened a resolved error. `resolved_at` is the resolution that this undoes, and
+    `open_since` the start of the time that it took; None in logs older than this field."""
 
     resolved_at: datetime
+    open_since: datetime | None = None
 
 
 class ErrorRegressed(_GroupChanged, frozen=True, kw_only=True):
@@ -164,6 +166,10 @@ class ErrorDeleted(_GroupChanged, frozen=True, kw_only=True):
 
     resolved: bool = False
 
+
+EVENTS: frozenset[type[Event]] = frozenset(
+    {ErrorReported, ErrorResolved, ErrorReopened, ErrorRegressed, ErrorDeleted}
+)
 
 # -- state ---------------------------------------------------------------------------------------
 
@@ -279,7 +285,11 @@ def _resolve(state: ErrorGroup) -> Sequence[Event]:
 def _reopen(state: ErrorGroup) -> Sequence[Event]:
     if state.resolved_at is None:
         return ()
-    return (ErrorReopened(resolved_at=state.resolved_at, **_standing(state)),)
+    return (
+        ErrorReopened(
+            resolved_at=state.resolved_at, open_since=state.open_since, **_standing(state)
+        ),
+    )
 
 
 def _delete(state: ErrorGroup) -> Sequence[Event]:

@@ -87,6 +87,13 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError("addresses or networks such as 10.0.0.0/8, with commas between") from None
 
 
+def secret_key(text: str) -> str:
+    """A key that nobody can guess, unchanged."""
+    if len(text) < 32 or len(set(text)) < 8:
+        raise ValueError("at least 32 random characters, such as from: openssl rand -hex 32")
+    return text
+
+
 def database_url(text: str) -> str:
     """A PostgreSQL URL, unchanged: psycopg takes both schemes and every parameter."""
     expected = "postgres://user:password@host:5432/database or postgresql://..."

@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     commit_batch: int
     partition_events: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    secret_key: str | None
     sources: Mapping[str, Source]
     """Where the value of each field came from."""
 
@@ -229,6 +230,15 @@ SETTINGS: tuple[Setting, ...] = (
         "addresses or networks whose X-Forwarded-For is believed, with commas between",
         default_text="none",
     ),
+    Setting(
+        "ERRATA_SECRET_KEY",
+        "secret_key",
+        "",
+        values.secret_key,
+        "seals what integrations must keep secret; the same on every host",
+        secret=True,
+        default_text="secret.key in ERRATA_DATA_DIR",
+    ),
 )
 
 
@@ -297,7 +307,7 @@ def _unset(setting: Setting, fields: Mapping[str, Any]) -> object:
             return fields["data_dir"] / "archive"
         case "api_workers":
             return min(2, os.cpu_count() or 1)
-        case "database_url" | "redis_url":
+        case "database_url" | "redis_url" | "secret_key":
             return None
         case "scrub_keys" | "trusted_proxies":
             return ()
@@ -309,11 +319,15 @@ def _shown(setting: Setting, text: str) -> str:
     """A refused value, as far as it may be seen: without `://` its password cannot be found."""
     if not setting.secret:
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    return mask_url(text) if "://" in text else _MASK
+    return _masked(text)
 
 
 def _written(setting: Setting, value: object) -> str:
     if value is None or value == ():
         return setting.default_text
     text = values.as_text(value)
-    return mask_url(text) if setting.secret else text
+    return _masked(text) if setting.secret else text
+
+
+def _masked(text: str) -> str:
+    return mask_url(text) if "://" in text else _MASK

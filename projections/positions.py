@@ -91,6 +91,7 @@ class Positions:
         self._hurry = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     async def start(self) -> None:
         """Begin to listen and to look."""
@@ -98,6 +99,7 @@ class Positions:
 
     async def stop(self) -> None:
         """Stop listening; waiting requests run into their timeouts."""
+        self._stopping = True
         tasks = [*self._tasks, *filter(None, [self._looking])]
         for task in tasks:
             task.cancel()
@@ -166,15 +168,16 @@ class Positions:
             watched.moved(position)
 
     async def _poll(self) -> None:
-        while True:
+        while not self._stopping:
             with contextlib.suppress(RedisError, OSError):
                 await self.look()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._hurry.wait()
             self._hurry.clear()
 
     async def _listen(self) -> None:
-        while True:
+        while not self._stopping:
             with contextlib.suppress(RedisError, OSError):
                 async with self._client.pubsub() as channel:
                     await channel.subscribe(POSITIONS)

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from redis.asyncio import Redis
 
-from domain import alert_rule, app, error_group, incident, integration, member
+from domain import alert_rule, app, check, error_group, incident, integration, member, service
 from domain.api_key import ApiKeyIssued, ApiKeyRevoked, ApiKeyRoleChanged
 from domain.message import Recorded
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
@@ -47,6 +47,8 @@ class ApiKeys(RedisReadModel):
         | integration.EVENTS
         | alert_rule.EVENTS
         | incident.EVENTS
+        | check.EVENTS
+        | service.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from domain import alert_rule, api_key, error_group, incident, integration, member
+from domain import alert_rule, api_key, check, error_group, incident, integration, member, service
 from domain.app import AppRegistered
 from domain.message import Recorded
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
@@ -39,6 +39,8 @@ class Apps(RedisReadModel):
         | integration.EVENTS
         | alert_rule.EVENTS
         | incident.EVENTS
+        | check.EVENTS
+        | service.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

@@ -13,7 +13,17 @@ from typing import Any
 
 import msgspec
 
-from domain import alert_rule, api_key, app, error_group, incident, integration, member
+from domain import (
+    alert_rule,
+    api_key,
+    app,
+    check,
+    error_group,
+    incident,
+    integration,
+    member,
+    service,
+)
 from domain.error_group import (
     ErrorDeleted,
     ErrorReported,
@@ -68,6 +78,8 @@ class ErrorGroups(RedisReadModel):
         | integration.EVENTS
         | alert_rule.EVENTS
         | incident.EVENTS
+        | check.EVENTS
+        | service.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

@@ -1,0 +1,166 @@
+"""The shapes of alert rules and incidents, as the OpenAPI document shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from api.schemas import NOT_BLANK, ShortText
+from domain.condition import MAX_THRESHOLD, WINDOW_FORMS
+from domain.condition_parser import MAX_CONDITION
+from domain.incident import MAX_DESCRIPTION, Severity, Status
+from domain.integration import Channel
+from projections.directory.incidents import TimelineEntry
+
+ConditionText = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_CONDITION,
+        pattern=NOT_BLANK,
+        description="What to watch, such as `error_count > 50 in 5 minutes`.",
+    ),
+]
+Threshold = Annotated[
+    Annotated[float, Meta(ge=0, le=MAX_THRESHOLD)] | None,
+    Meta(description="What `threshold` stands for. Absent: the number in the condition."),
+]
+TimeWindow = Annotated[
+    str | None,
+    Meta(
+        description=f"What `time_window` stands for: {WINDOW_FORMS}. Absent: the condition's own."
+    ),
+]
+Cooldown = Annotated[
+    str | None,
+    Meta(description="How long to stay silent after an alert. Absent or null: the time window."),
+]
+Channels = Annotated[
+    Annotated[list[Channel], Meta(extra_json_schema={"uniqueItems": True})] | None,
+    Meta(description="Whom to tell, each channel once. Absent: nobody."),
+]
+AppName = Annotated[
+    Annotated[str, Meta(min_length=1, max_length=100)] | None,
+    Meta(description='The application, or "*" for all, for keys that may act on several.'),
+]
+Description = Annotated[str, Meta(max_length=MAX_DESCRIPTION)]
+
+
+class AlertRuleRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A new rule. Unknown fields are ignored; null is the same as absent."""
+
+    name: ShortText
+    condition: ConditionText
+    threshold: Threshold = None
+    time_window: TimeWindow = None
+    enabled: bool | None = None
+    notifications: Channels = None
+    severity: Severity | None = None
+    cooldown: Cooldown = None
+    open_incident: bool | None = None
+    app: AppName = None
+
+
+class AlertRuleChange(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What shall differ. What is absent, or null, stays; only a null `cooldown` goes back to
+    being the time window."""
+
+    name: ShortText | None = None
+    condition: ConditionText | None = None
+    threshold: Threshold = None
+    time_window: TimeWindow = None
+    enabled: bool | None = None
+    notifications: Channels = None
+    severity: Severity | None = None
+    cooldown: Cooldown = None
+    open_incident: bool | None = None
+    app: AppName = None
+
+
+class AlertRuleBody(msgspec.Struct, kw_only=True):
+    """A rule. `condition_explained` is the condition as it was understood; `last_triggered` is null
+    until it triggers; `version` counts the changes from 1."""
+
+    id: UUID
+    name: str
+    condition: str
+    condition_explained: str
+    threshold: float | int
+    time_window: str
+    enabled: bool
+    notifications: tuple[Channel, ...]
+    severity: Severity
+    cooldown: str
+    open_incident: bool
+    app: str
+    last_triggered: datetime | None
+    version: Annotated[int, Meta(ge=1)]
+    created_at: datetime
+    updated_at: datetime
+
+
+class AlertRuleListBody(msgspec.Struct, kw_only=True):
+    """A page of rules, oldest first."""
+
+    rules: list[AlertRuleBody]
+    total: Annotated[int, Meta(ge=0)]
+    page: Annotated[int, Meta(ge=1)]
+    limit: int
+    offset: int
+    next_cursor: str | None
+
+
+class IncidentRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A new incident; it is open. Unknown fields are ignored; null is the same as absent."""
+
+    title: ShortText
+    severity: Severity | None = None
+    description: Description | None = None
+    assigned_to: Annotated[UUID | None, Meta(description="A member's id.")] = None
+    app: AppName = None
+
+
+class IncidentChange(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What shall differ; what is absent stays. Null takes the description or the assignee away."""
+
+    title: ShortText | None = None
+    severity: Severity | None = None
+    status: Status | None = None
+    description: Description | None = None
+    assigned_to: Annotated[UUID | None, Meta(description="A member's id.")] = None
+
+
+class IncidentBody(msgspec.Struct, kw_only=True):
+    """An incident. `assigned_to` is a member's id; `version` counts the changes from 1."""
+
+    id: UUID
+    title: str
+    severity: Severity
+    status: Status
+    description: str | None
+    assigned_to: UUID | None
+    app: str
+    version: Annotated[int, Meta(ge=1)]
+    created_at: datetime
+    updated_at: datetime
+
+
+class IncidentDetailBody(IncidentBody, kw_only=True):
+    """An incident with all that happened to it, oldest first."""
+
+    timeline: list[TimelineEntry]
+
+
+class IncidentListBody(msgspec.Struct, kw_only=True):
+    """A page of incidents, newest first."""
+
+    incidents: list[IncidentBody]
+    total: Annotated[int, Meta(ge=0)]
+    page: Annotated[int, Meta(ge=1)]
+    limit: int
+    offset: int
+    next_cursor: str | None

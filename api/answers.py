@@ -1,0 +1,84 @@
+"""What goes out: an answer as an ASGI application, and the envelopes of the first document.
+
+Documents from read models are bytes already and are spliced into the envelope as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+from litestar.types import Receive, Scope, Send
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+JSON = b"application/json"
+EVENT_POSITION = b"x-event-position"
+
+encode_json = msgspec.json.Encoder().encode
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One field of a request and what is wrong with it."""
+
+    field: str
+    problem: str
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of every answer that is not a success. `code` is for programs and never changes."""
+
+    error: str
+    status: Literal["error"]
+    code: str
+    fields: tuple[Problem, ...] = ()
+
+
+class Answer:
+    """A whole answer: status, headers, body. Handlers return it; Litestar calls it."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(
+        self, status: int, body: bytes = b"", headers: Headers = (), content_type: bytes = JSON
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = [*headers, (b"content-length", b"%d" % len(body))]
+        if body:
+            self.headers.append((b"content-type", content_type))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+def success(document: bytes, *, status: int = 200, position: int | None = None) -> Answer:
+    """`document` (JSON) in the envelope; `position` is what X-Event-Position says after a write."""
+    body = b'{"data":' + document + b',"status":"success"}'
+    return Answer(status, body, position_header(position))
+
+
+def deleted(position: int) -> Answer:
+    """204: nothing to show but the position of the write."""
+    return Answer(204, headers=position_header(position))
+
+
+def position_header(position: int | None) -> Headers:
+    """The header that a later read can ask for with X-Min-Position."""
+    return () if position is None else ((EVENT_POSITION, b"%d" % position),)
+
+
+def array(documents: Iterable[bytes]) -> bytes:
+    """Documents as one JSON array."""
+    return b"[" + b",".join(documents) + b"]"
+
+
+def failure(
+    status: int, code: str, text: str, fields: Sequence[Problem] = (), headers: Headers = ()
+) -> Answer:
+    """The error envelope."""
+    body = encode_json(Failure(error=text, status="error", code=code, fields=tuple(fields)))
+    return Answer(status, body, headers)

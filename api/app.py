@@ -1,0 +1,141 @@
+"""The API as one ASGI application: routes, the guard before them, the edge around them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from litestar import Litestar, Request, Response, Router
+from litestar.datastructures import State
+
+from api.applications import Applications
+from api.auth import KeyRing, development_keys
+from api.call import MAX_BODY, Call, Envelope, Parts
+from api.container import Container
+from api.edge import Edge
+from api.failures import answer_to
+from api.key_usage import UsageFlush
+from api.openapi import operation_of
+from api.reading import APPS, PATIENCE
+from api.routes import (
+    alerts,
+    analytics,
+    docs,
+    errors,
+    health,
+    incidents,
+    occurrences,
+    reports,
+    settings_apps,
+    settings_integrations,
+    settings_keys,
+    settings_team,
+)
+from domain.failures import Unavailable
+
+OPEN_ROUTES = [
+    health.root,
+    health.health,
+    health.live,
+    health.ready,
+    health.metrics,
+    docs.docs,
+    docs.openapi,
+    settings_team.accept_invite,
+]
+
+GUARDED_ROUTES = [
+    reports.report_error,
+    errors.list_errors,
+    errors.change_errors,
+    errors.get_error,
+    errors.delete_error,
+    errors.resolve_error,
+    errors.reopen_error,
+    occurrences.list_occurrences,
+    alerts.list_rules,
+    alerts.create_rule,
+    alerts.get_rule,
+    alerts.change_rule,
+    alerts.delete_rule,
+    incidents.list_incidents,
+    incidents.open_incident,
+    incidents.get_incident,
+    incidents.change_incident,
+    analytics.get_stats,
+    analytics.get_trends,
+    settings_keys.list_api_keys,
+    settings_keys.create_api_key,
+    settings_keys.revoke_api_key,
+    settings_team.list_members,
+    settings_team.invite_member,
+    settings_team.change_role,
+    settings_team.remove_member,
+    settings_integrations.list_integrations,
+    settings_integrations.configure_integration,
+    settings_integrations.test_integration,
+    settings_apps.list_apps,
+    settings_apps.register_app,
+]
+
+
+def create_app(container: Container) -> Litestar:
+    """The application. It starts and stops the container's parts with itself."""
+    built_in = () if container.production else development_keys()
+    keys = KeyRing(container.key_source, container.clock, built_in)
+    usage = UsageFlush(keys, container.key_usage)
+    applications = Applications(container.apps, lambda: _apps_caught_up(container))
+    # A guard of Litestar would do the same, but copies the handler for every request.
+    api = Router("/api", route_handlers=GUARDED_ROUTES, before_request=authorise)
+    app = Litestar(
+        [*OPEN_ROUTES, api],
+        request_class=Call,
+        exception_handlers={Exception: _failed},
+        on_startup=[*container.startup, keys.start, usage.start],
+        on_shutdown=[usage.stop, keys.stop, *container.shutdown],
+        state=State({"parts": Parts(container, keys, applications)}),
+        request_max_body_size=MAX_BODY,
+        openapi_config=None,
+        logging_config=None,
+    )
+    app.asgi_handler = Edge(app.asgi_handler, container.meter, container.cors_origins)
+    return app
+
+
+async def authorise(request: Request[Any, Any, Any]) -> None:
+    """Recognise the key, and require the permission that the route documents.
+
+    A route that documents none is a mistake and is refused: TypeError, which is a 500."""
+    call = cast("Call", request)
+    operation = operation_of(call.route_handler)
+    if operation is None or operation.permission is None:
+        raise TypeError(f"{call.route_handler} needs a key, and documents no permission")
+    principal = call.parts.keys.recognise(call.envelope.headers)
+    principal.require(operation.permission)
+    call.scope["auth"] = principal
+
+
+def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    envelope: Envelope = request.scope["state"]["envelope"]
+    answer = answer_to(
+        error,
+        method=request.scope["method"],
+        path=request.scope["path"],
+        request_id=envelope.request_id,
+    )
+    headers = {
+        name.decode(): value.decode()
+        for name, value in answer.headers
+        if name not in (b"content-type", b"content-length")
+    }
+    return Response(
+        answer.body,
+        status_code=answer.status,
+        headers=headers,
+        media_type="application/json",
+    )
+
+
+async def _apps_caught_up(container: Container) -> None:
+    head = await container.store.head()
+    if not await container.positions.wait(APPS, head, PATIENCE):
+        raise Unavailable("projections", "the read model apps is behind the log")

@@ -1,0 +1,152 @@
+"""What the API is given by the front door: the ports it calls, and nothing it has to build."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.api_key import ApiKey
+from domain.integration import Sealed
+from domain.integration_config import Config
+from domain.message import Command, Committed, Context
+from domain.notification import Message, Outcome
+from domain.scrubbing import Scrubber
+from projections.directory.api_keys import ApiKeyQueries
+from projections.directory.apps import AppQueries
+from projections.directory.incidents import IncidentQueries
+from projections.directory.integrations import IntegrationQueries
+from projections.directory.members import MemberQueries
+from projections.directory.rules import RuleQueries
+from projections.error_groups import ErrorQueries
+from projections.occurrences import OccurrenceQueries
+from projections.positions import Positions
+from projections.stats import StatsQueries
+
+
+class Store(Protocol):
+    """The way of every command. `execute` returns once the events are committed.
+
+    Raises DomainError where the decision refuses, and Unavailable where the log cannot be
+    reached ("postgres") or too much waits already ("queue").
+    """
+
+    async def execute(self, command: Command, context: Context) -> Committed:
+        """Decide and commit one command."""
+        ...
+
+    async def execute_all(
+        self, commands: Sequence[Command], context: Context
+    ) -> Sequence[Committed]:
+        """Decide and commit several commands together, or none of them."""
+        ...
+
+    async def head(self) -> int:
+        """The position of the last committed event, asked of the log."""
+        ...
+
+
+class KeySource(Protocol):
+    """Where the key ring learns which keys exist: the keys' own states beside the log."""
+
+    async def version(self) -> int:
+        """A number that changes whenever any key changes; cheap to ask."""
+        ...
+
+    async def load(self) -> Sequence[ApiKey]:
+        """The state of every key ever issued."""
+        ...
+
+
+class KeyUsage(Protocol):
+    """When keys were last used, by key id: the minute, as Unix time / 60. Raises RedisError."""
+
+    async def record(self, minutes: Mapping[str, int]) -> None:
+        """Take note of uses; an earlier minute never replaces a later one."""
+        ...
+
+    async def minutes(self) -> Mapping[str, int]:
+        """The last use of every key that was ever used."""
+        ...
+
+
+class Secrets(Protocol):
+    """Seals what must not stand in the log in plain."""
+
+    def seal(self, plain: bytes) -> Sealed:
+        """What may stand in an event."""
+        ...
+
+    def open(self, sealed: Sealed) -> bytes:
+        """The plain value. Raises Conflict where it was sealed with another key."""
+        ...
+
+
+class Notifier(Protocol):
+    """Sends messages to people."""
+
+    async def send(self, config: Config, message: Message) -> Outcome:
+        """Send one message; what became of it, within about ten seconds."""
+        ...
+
+
+class Meter(Protocol):
+    """Where the API counts its own requests."""
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One answered request; `route` is the path template, never the path."""
+        ...
+
+    def exposition(self) -> tuple[bytes, str]:
+        """All metrics of all processes as Prometheus text, and its content type."""
+        ...
+
+
+@dataclass(frozen=True)
+class Health:
+    """One look at the parts: each "up" or "down", and the reason where something is wrong."""
+
+    postgres: str
+    redis: str
+    projections: str
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether all parts are up."""
+        return (self.postgres, self.redis, self.projections) == ("up", "up", "up")
+
+
+@dataclass(frozen=True)
+class Container:
+    """All that create_app needs. `production` decides whether development keys work."""
+
+    store: Store
+    positions: Positions
+    errors: ErrorQueries
+    occurrences: OccurrenceQueries
+    stats: StatsQueries
+    apps: AppQueries
+    api_keys: ApiKeyQueries
+    rules: RuleQueries
+    incidents: IncidentQueries
+    members: MemberQueries
+    integrations: IntegrationQueries
+    key_source: KeySource
+    key_usage: KeyUsage
+    secrets: Secrets
+    notifier: Notifier
+    scrubber: Scrubber
+    meter: Meter
+    health: Callable[[], Awaitable[Health]]
+    clock: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+    production: bool
+    cors_origins: tuple[str, ...]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    version: str
+    startup: Sequence[Callable[[], Awaitable[Any]]] = ()
+    shutdown: Sequence[Callable[[], Awaitable[Any]]] = ()

@@ -1,0 +1,250 @@
+"""The OpenAPI document, built from what the routes say of themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from litestar.handlers import BaseRouteHandler
+from litestar.routes import BaseRoute, HTTPRoute
+
+from api.answers import Failure
+from api.operations import Operation, Parameter, Reply
+from domain.integration import CHANNELS
+
+Json = dict[str, Any]
+
+_REF = "#/components/schemas/{name}"
+_PATH_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+_DESCRIPTION = """\
+Report errors, read them back, resolve them.
+
+Every answer is an envelope: `{"data": ..., "status": "success"}`, or
+`{"error": "<what and why>", "status": "error", "code": "..."}` with `fields` where a request
+is wrong. Times are UTC (RFC 3339), ids are UUIDs.
+
+Every write answers with `X-Event-Position`; a read that sends it back as `X-Min-Position` sees
+that write. Every answer carries `X-Request-ID`: the one sent, or a new one.
+"""
+
+_FAILURES: Mapping[int, tuple[str, str, str]] = {
+    400: ("The request is wrong; `fields` name what.", "bad_request", "message is required"),
+    401: (
+        "No key, or one that is unknown, expired or revoked.",
+        "unauthorized",
+        "the X-API-Key header is missing",
+    ),
+    403: (
+        "The key lacks the permission, or belongs to another application.",
+        "forbidden",
+        "this needs the permission 'write'; the key holds: read",
+    ),
+    404: ("There is no such thing, or no more.", "not_found", "no such error"),
+    405: ("The path knows other methods: see `Allow`.", "method_not_allowed", "PATCH is not ..."),
+    409: ("The current state forbids it.", "conflict", "the error has been deleted since"),
+    413: ("The body is over 1 MiB.", "too_large", "the body is larger than 1048576 bytes"),
+    415: (
+        "The body is not declared as JSON.",
+        "unsupported_media_type",
+        "the body is declared as text/plain, and this route reads JSON",
+    ),
+    503: (
+        "A part that is needed is away or behind; try again after `Retry-After` seconds.",
+        "redis_unavailable",
+        "Redis, which holds the read models, is away",
+    ),
+}
+
+_PATH_VALUES: Mapping[str, list[str]] = {"integration": list(CHANNELS)}
+"""Path parameters that are one of a few words; all others are UUIDs."""
+
+
+def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
+    """The document of all routes whose handlers carry an Operation."""
+    paths: Json = {}
+    structs: set[type] = {Failure}
+    for path, method, operation, name in described(routes):
+        structs |= _structs_of(operation)
+        item = paths.setdefault(_PATH_PARAMETER.sub(r"{\1}", path), {})
+        item[method.lower()] = _operation(operation, name, _PATH_PARAMETER.findall(path))
+    schemas = msgspec.json.schema_components(
+        sorted(structs, key=lambda struct: struct.__name__), ref_template=_REF
+    )[1]
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Errata",
+            "version": version,
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": "errors", "description": "Report, read and change errors."},
+            {"name": "alerts", "description": "Alert rules and incidents."},
+            {"name": "analytics", "description": "Statistics and trends."},
+            {"name": "settings", "description": "Keys, team, integrations, applications."},
+            {"name": "health", "description": "Health, metrics, entry points."},
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+            "headers": _headers(),
+        },
+    }
+
+
+def described(routes: Iterable[BaseRoute]) -> Iterable[tuple[str, str, Operation, str]]:
+    """(path, method, operation, handler's name) of every route that describes itself."""
+    for route in routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                operation = operation_of(handler)
+                if operation is not None:
+                    yield route.path, method, operation, handler.handler_name
+
+
+def operation_of(handler: BaseRouteHandler) -> Operation | None:
+    """What a handler says of itself."""
+    found = handler.opt.get("operation")
+    return found if isinstance(found, Operation) else None
+
+
+def _structs_of(operation: Operation) -> set[type]:
+    bodies = {reply.body for reply in operation.replies.values()}
+    structs = {body for body in bodies if body not in (None, dict)}
+    return structs | ({operation.body.struct} if operation.body else set())
+
+
+def _operation(operation: Operation, name: str, path_parameters: list[str]) -> Json:
+    permission = operation.permission
+    needs = f"Needs the permission `{permission}`." if permission else "Needs no key."
+    document: Json = {
+        "operationId": name,
+        "summary": operation.summary,
+        "description": " ".join(filter(None, [operation.description, needs])),
+        "tags": [operation.tag],
+        "parameters": [
+            *map(_path_parameter, path_parameters),
+            *map(_parameter, operation.parameters),
+        ],
+        "responses": _responses(operation),
+        "security": [{"apiKey": []}, {"bearer": []}] if permission else [],
+    }
+    if permission:
+        document["x-permission"] = str(permission)
+    if operation.body is not None:
+        document["requestBody"] = {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": _ref(operation.body.struct),
+                    "examples": {n: {"value": v} for n, v in operation.body.examples.items()},
+                }
+            },
+        }
+    return document
+
+
+def _responses(operation: Operation) -> Json:
+    responses = {status: _reply(reply) for status, reply in operation.replies.items()}
+    failures = set(operation.failures) | ({401, 403, 503} if operation.permission else set())
+    for status in failures - set(responses):
+        responses[status] = _failure(status)
+    return {str(status): responses[status] for status in sorted(responses)}
+
+
+def _reply(reply: Reply) -> Json:
+    headers: Json = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+    if reply.position:
+        headers["X-Event-Position"] = {"$ref": "#/components/headers/X-Event-Position"}
+    document: Json = {"description": reply.description, "headers": headers}
+    if reply.body is not None:
+        example = reply.example
+        schema = _ref(reply.body)
+        if reply.enveloped:
+            example = {"data": example, "status": "success"}
+            schema = _envelope(schema)
+        shown = {} if reply.example is None else {"example": example}
+        document["content"] = {reply.media_type: {"schema": schema, **shown}}
+    elif reply.media_type != "application/json":
+        document["content"] = {reply.media_type: {"schema": {"type": "string"}}}
+    return document
+
+
+def _envelope(schema: Json) -> Json:
+    return {
+        "type": "object",
+        "properties": {"data": schema, "status": {"const": "success"}},
+        "required": ["data", "status"],
+    }
+
+
+def _failure(status: int) -> Json:
+    description, code, text = _FAILURES[status]
+    headers: Json = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+    if status == 503:
+        headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+    example: Json = {"error": text, "status": "error", "code": code}
+    if status == 400:
+        example["fields"] = [{"field": "message", "problem": "is required"}]
+    return {
+        "description": description,
+        "headers": headers,
+        "content": {"application/json": {"schema": _ref(Failure), "example": example}},
+    }
+
+
+def _path_parameter(name: str) -> Json:
+    thing = name.removesuffix("_id").replace("_", " ")
+    values = _PATH_VALUES.get(name)
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": f"Which {thing}." if values else f"The {thing}'s id.",
+        "schema": {"type": "string", **({"enum": values} if values else {"format": "uuid"})},
+    }
+
+
+def _parameter(parameter: Parameter) -> Json:
+    document: Json = {
+        "name": parameter.name,
+        "in": parameter.where,
+        "required": False,
+        "description": parameter.description,
+        "schema": dict(parameter.schema),
+    }
+    if parameter.example is not None:
+        document["example"] = parameter.example
+    return document
+
+
+def _ref(struct: type) -> Json:
+    if struct is dict:
+        return {"type": "object"}
+    return {"$ref": _REF.format(name=struct.__name__)}
+
+
+def _headers() -> Json:
+    return {
+        "X-Request-ID": {
+            "description": "The request's id: the one sent, or a new one.",
+            "schema": {"type": "string"},
+        },
+        "X-Event-Position": {
+            "description": "The position of the write in the log, for X-Min-Position.",
+            "schema": {"type": "integer", "minimum": 1},
+        },
+        "Retry-After": {
+            "description": "Seconds to wait before the next attempt.",
+            "schema": {"type": "integer", "minimum": 1},
+        },
+    }

@@ -1,0 +1,104 @@
+"""What each route says of itself: permission, parameters, bodies, answers.
+
+A handler carries its Operation in `opt`; the guard takes the permission from it and the OpenAPI
+document everything else, so a route cannot be reached under other rules than it documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.permissions import Permission
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A query parameter or a request header. `example` is what the document shows."""
+
+    name: str
+    schema: Schema
+    description: str
+    example: Any
+    where: str = "query"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One kind of answer: its body's struct (in the envelope or bare), and examples by name."""
+
+    description: str
+    body: type | None = None
+    enveloped: bool = True
+    example: Any = None
+    media_type: str = "application/json"
+    position: bool = False
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request body: its struct, and examples by name."""
+
+    struct: type
+    examples: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """All that is to be known of one route. `failures` are statuses beside those of every
+    route; `permission` None means that nobody is asked for a key."""
+
+    summary: str
+    tag: str
+    replies: Mapping[int, Reply]
+    description: str = ""
+    permission: Permission | None = None
+    failures: tuple[int, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    body: Body | None = None
+
+
+MIN_POSITION = Parameter(
+    "X-Min-Position",
+    {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+    "Answer only once the read model has seen this position of the log (X-Event-Position of a "
+    "write); at most 2 s, then 503.",
+    42,
+    where="header",
+)
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "Stores the report once, however often it is sent; for clients without event ids.",
+    "5f2c-retry-1",
+    where="header",
+)
+LIMIT = Parameter(
+    "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}, "How many.", 20
+)
+CURSOR = Parameter(
+    "cursor",
+    {"type": "string"},
+    "`next_cursor` of the page before; stays true while data arrives.",
+    None,
+)
+
+
+def text(name: str, description: str, example: Any) -> Parameter:
+    """A query parameter of 1 to 200 characters."""
+    schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S"}
+    return Parameter(name, schema, description, example)
+
+
+def choice(name: str, values: tuple[str, ...], description: str, example: Any) -> Parameter:
+    """A query parameter that is one of a few words."""
+    return Parameter(name, {"type": "string", "enum": list(values)}, description, example)
+
+
+def moment(name: str, description: str) -> Parameter:
+    """A query parameter that is a time."""
+    schema = {"type": "string", "format": "date-time"}
+    return Parameter(name, schema, description, "2025-08-29T12:00:00Z")
