@@ -18,6 +18,7 @@ Rules in the log keep their text, so the grammar may only ever grow.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple, NoReturn, cast
 
 import msgspec
@@ -106,8 +107,9 @@ class WrittenCondition(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> WrittenCondition:
-    """What a text says.
+    """What a text says; remembered, for lists of rules explain each of them in every answer.
 
     Raises Invalid("condition", ...) with the position (the first character is 1), what was
     expected there and what was found."""

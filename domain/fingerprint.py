@@ -24,6 +24,9 @@ DEFAULT_PART: Final = "{{default}}"
 
 # Names repeat from report to report. At worst, all 2,000 characters long, they take 20 MB.
 _REMEMBERED_NAMES: Final = 2_048
+# So do whole stack traces, and messages once their values are gone: at worst 20 MB as well.
+_REMEMBERED_REPORTS: Final = 512
+_REMEMBERED_TRACE: Final = 8_192
 
 
 class Grouping(msgspec.Struct, frozen=True):
@@ -47,12 +50,33 @@ def group_report(
     ``override`` is the client's own fingerprint; it replaces ours, and ``{{ default }}`` in it
     stands for ours.
     """
-    trace = parse_stack_trace(stack_trace) if stack_trace and stack_trace.strip() else None
+    if stack_trace is not None and not stack_trace.strip():
+        stack_trace = None
+    short = len(stack_trace or "") <= _REMEMBERED_TRACE
+    trace, _ = (_traced if short else _traced.__wrapped__)(stack_trace)
     type_ = _error_type(message, trace)
     text = normalise(message)
-    pattern = _stack_pattern(trace) if trace else ()
+    # What varies between reports of one error is gone from the text: they share this answer.
+    short = short and len(text) <= _REMEMBERED_TRACE
+    grouped = _grouped if short else _grouped.__wrapped__
+    return grouped(type_, text, stack_trace, _as_tuple(override))
+
+
+@lru_cache(maxsize=_REMEMBERED_REPORTS)
+def _traced(stack_trace: str | None) -> tuple[StackTrace | None, tuple[str, ...]]:
+    if stack_trace is None:
+        return None, ()
+    trace = parse_stack_trace(stack_trace)
+    return trace, _stack_pattern(trace)
+
+
+@lru_cache(maxsize=_REMEMBERED_REPORTS)
+def _grouped(
+    type_: str | None, text: str, stack_trace: str | None, given: tuple[str, ...]
+) -> Grouping:
+    short = len(stack_trace or "") <= _REMEMBERED_TRACE
+    trace, pattern = (_traced if short else _traced.__wrapped__)(stack_trace)
     chosen = _own_parts(type_, text, trace, pattern)
-    given = _as_tuple(override)
     if given:
         chosen = _replaced(given, chosen)
     parts = (f"version {GROUPING_VERSION}", *(part for part, _ in chosen))
@@ -262,5 +286,5 @@ def _search_words(source: str) -> dict[str, None]:
 
 def forget() -> None:
     """Forget the remembered names, for measuring; no result depends on them."""
-    for remembered in (_call, _frame_words):
+    for remembered in (_call, _frame_words, _traced, _grouped):
         remembered.cache_clear()

@@ -35,7 +35,7 @@ MOVES: Mapping[Status, tuple[Status, ...]] = MappingProxyType(
 """What an incident in a status can become; a closed one has to be reopened first."""
 
 
-class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
+class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is said of an incident. `assigned_to` is a member's id."""
 
     title: str

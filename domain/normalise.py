@@ -162,12 +162,12 @@ _USER_FROM: Final = re.compile(r"\b(for|user) [\w.$-]+ from <ip>")
 def _phrases(text: str) -> str:
     if "<num>" in text:
         text = _UNIT.sub("<num>", text)
-    text = _LIST.sub(r"\1", text)
-    if not _MONTHS.isdisjoint(text.split()):
-        text = _DAY_BEFORE_DATE.sub("<date>", _WORDED_DATE.sub("<date>", text))
     if "<ip>" in text:
         text = _ADDRESS_NAME.sub("<ip>", text)
         text = _USER_FROM.sub(r"\1 <name> from <ip>", text)
+    text = _LIST.sub(r"\1", text)
+    if not _MONTHS.isdisjoint(text.split()):
+        text = _DAY_BEFORE_DATE.sub("<date>", _WORDED_DATE.sub("<date>", text))
     return text
 
 

@@ -27,7 +27,7 @@ from domain.integration import CHANNELS, Channel
 from domain.wish import Policy, broken, given, one_of, short_text
 
 
-class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
+class RuleSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a rule says. `app` is the application it watches, or "*" for all of them; `cooldown`
     None means the time window; windows are in their short form ("5m")."""
 

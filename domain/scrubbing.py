@@ -12,6 +12,7 @@ only, everything else has a fixed bound.
 
 import re
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from enum import Enum, auto
 from functools import lru_cache
 from urllib.parse import unquote_plus
@@ -74,6 +75,8 @@ _CACHED_KEYS = 4096
 _CACHED_LENGTH = 128
 # Filtering can join the text around it into the shape of another secret; two passes are normal.
 _PASSES = 4
+# Which clean texts are remembered, by length, and how many: 4 MB at worst.
+_LONG, _LONGEST_KEPT, _KEPT = 200, 8_192, 512
 _CARD_INTEGERS = (10**12, 10**19)
 _PARAMETER_KEY = r"(?P<key>[\w.%+\[\]-]++)="
 _PARAMETER = re.compile(_PARAMETER_KEY + r"(?P<value>[^&;#\s\"]++)")
@@ -167,6 +170,7 @@ class Scrubber:
         names = [*SECRET_KEYS, *extra_keys]
         self._keys = _Keys(names)
         self._pair = _pair_pattern(names)
+        self._clean: set[str] = set()
 
     def text(self, text: str) -> tuple[str, int]:
         """Free text, such as a message or a stack trace, without its secrets, and their number.
@@ -178,7 +182,12 @@ class Scrubber:
         """
         if len(text) < _SHORTEST and not (" " in text or ":" in text or "=" in text):
             return text, 0
+        if text in self._clean:
+            return text, 0
+        whole = text
         text, found = self._pass(text)
+        if not found and _LONG <= len(whole) <= _LONGEST_KEPT:
+            self._remember(whole)
         total = found
         for _ in range(_PASSES - 1):
             if not found:
@@ -186,6 +195,12 @@ class Scrubber:
             text, found = self._pass(text)
             total += found
         return text, total
+
+    def _remember(self, text: str) -> None:
+        """Keep a text in which nothing was found: stack traces come again and again."""
+        if len(self._clean) >= _KEPT:
+            self._clean.clear()
+        self._clean.add(text)
 
     def url(self, url: str) -> tuple[str, int]:
         """A URL without its password and its secret parameters (query and fragment).
@@ -328,4 +343,4 @@ def _is_secret(kind: _Kind, item: object) -> bool:
     """Whether `item`, under a key of `kind`, is to be replaced: empty and scrubbed values stay."""
     if item is None or item in ("", FILTERED) or item == [] or item == {}:
         return False
-    return kind is _Kind.SECRET or not isinstance(item, (bool, int, float))
+    return kind is _Kind.SECRET or not isinstance(item, (bool, int, float, Decimal))
