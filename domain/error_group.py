@@ -195,6 +195,8 @@ def evolve(state: ErrorGroup, recorded: Recorded[Event]) -> ErrorGroup:
     match event:
         case ErrorReported():
             fresh = event.count == 1
+            # A report of an earlier time moves the start, unless the error has come back since.
+            from_start = fresh or state.open_since == state.first_seen
             return ErrorGroup(
                 status="resolved" if event.resolved else "open",
                 app=event.app,
@@ -203,7 +205,7 @@ def evolve(state: ErrorGroup, recorded: Recorded[Event]) -> ErrorGroup:
                 first_seen=event.first_seen,
                 last_seen=event.last_seen,
                 created_at=recorded.recorded_at if fresh else state.created_at,
-                open_since=event.first_seen if fresh else state.open_since,
+                open_since=event.first_seen if from_start else state.open_since,
                 resolved_at=None if fresh else state.resolved_at,
             )
         case ErrorResolved():

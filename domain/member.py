@@ -28,7 +28,7 @@ INVITE_LIFETIME = timedelta(days=7)
 EMAIL_RULE = "must be an e-mail address such as ann@example.com"
 ROLE_RULE = f"must be one of {', '.join(ROLES)}"
 
-_EMAIL = re.compile(r"[^@\s,;<>\"\\]{1,64}@(?=.{1,190}\Z)[^@\s.,;<>\"\\]+(\.[^@\s.,;<>\"\\]+)+")
+_EMAIL = re.compile(r"[^@\s,;<>\"\\]{1,64}@(?=.{1,253}\Z)[^@\s.,;<>\"\\]+(\.[^@\s.,;<>\"\\]+)+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 

@@ -36,6 +36,11 @@ log = structlog.get_logger("errata.worker")
 LEASE_IDLE_SECONDS = 10
 RETRY_SECONDS = 0.5
 LOOK_ROUND_SECONDS = 1.0
+BUSY_SECONDS = 0.02
+SMALL_PAGE = 200
+PACE_SECONDS = 0.005
+"""While pages of fewer than SMALL_PAGE events come within BUSY_SECONDS of each other, a pause of
+this length follows each of them."""
 
 Observer = Callable[[str, int, int, float], None]
 """Told of each read model once a turn: name, position, head, lag in seconds."""
@@ -47,6 +52,7 @@ class DecodedLog:
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
         self.last_recorded_at: datetime | None = None
+        self.last_page = 0
 
     def head(self) -> int:
         """The position of the last committed event."""
@@ -62,6 +68,7 @@ class DecodedLog:
                 if not events:
                     raise Undecodable(row.position, str(row.event_id), error.reason) from error
                 break
+        self.last_page = len(events)
         if events:
             self.last_recorded_at = events[-1].recorded_at
         return events
@@ -140,7 +147,7 @@ def _work(
 ) -> None:
     decoded = DecodedLog(subscription)
     runner = Runner(decoded, client, ())
-    next_look_round = 0.0
+    next_look_round = last_moved = 0.0
     while not stop.is_set():
         if monotonic() >= next_look_round:
             next_look_round = monotonic() + LOOK_ROUND_SECONDS
@@ -150,8 +157,13 @@ def _work(
             for command in beat_commands("worker"):
                 client.execute_command(*command)  # type: ignore[no-untyped-call]
             _tell(runner, decoded, observe)
+        started = monotonic()
         if not runner.step():
             subscription.wait()
+        elif decoded.last_page < SMALL_PAGE and started - last_moved < BUSY_SECONDS:
+            # A page costs as much as dozens of events: let some gather.
+            stop.wait(PACE_SECONDS)
+        last_moved = started
     client.execute_command(*farewell_command("worker"))  # type: ignore[no-untyped-call]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from projections.directory.api_keys import ApiKeys
 from projections.directory.apps import Apps
+from projections.directory.checks import Checks
 from projections.directory.incidents import Incidents
 from projections.directory.integrations import Integrations
 from projections.directory.members import Members
@@ -11,6 +12,7 @@ from projections.directory.rules import AlertRules
 from projections.error_groups import ErrorGroups
 from projections.projection import RedisReadModel
 from projections.stats import Stats
+from projections.uptime import ServiceUptime
 
 READ_MODELS: tuple[RedisReadModel, ...] = (
     ErrorGroups(),
@@ -21,6 +23,8 @@ READ_MODELS: tuple[RedisReadModel, ...] = (
     Integrations(),
     AlertRules(),
     Incidents(),
+    Checks(),
+    ServiceUptime(),
 )
 
 

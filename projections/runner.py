@@ -1,20 +1,21 @@
 """Brings read models up to date: read a page -> fold -> write and checkpoint at once -> announce.
 
-The runner knows neither PostgreSQL nor clocks: it is given a log to read. Read models that stand
-at the same position share the page, decoded once. A page is written in one WATCH / MULTI / EXEC
-together with the new checkpoint; if the checkpoint is not where the page started, somebody else has
-been there, nothing is written, and the runner looks again.
+The runner knows neither PostgreSQL nor clocks: it is given a log to read. Read models that stand at
+the same position share the page, decoded once, and the transaction: WATCH the checkpoints, MULTI,
+all writes and the new checkpoints, EXEC. Where a checkpoint is not where the page started, somebody
+else has been there: nothing of that read model is written, and the runner looks again.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import redis
 import structlog
+from redis.exceptions import ExecAbortError
 
 from domain.message import Recorded
 from projections.projection import (
@@ -63,6 +64,15 @@ class Stopped(msgspec.Struct, frozen=True):
     position: int
     event_id: str
     reason: str
+
+
+class _Change(NamedTuple):
+    """Writes for a read model whose checkpoint must be as expected, and where they bring it."""
+
+    keyspace: Keyspace
+    expected: int | None
+    writes: Sequence[Write]
+    reaches: int = 0
 
 
 def stopped_key(keyspace: Keyspace) -> str:
@@ -132,52 +142,79 @@ class Runner:
         if not events:
             return False
         page = Page(position, events[-1].position, tuple(events))
-        moved = [self._fold(keyspace, page) for keyspace in keyspaces]
-        return any(moved)
+        changes = [self._fold(keyspace, page) for keyspace in keyspaces]
+        return self._move_on([change for change in changes if change is not None])
 
-    def _fold(self, keyspace: Keyspace, page: Page) -> bool:
-        model = self._models[keyspace]
+    def _fold(self, keyspace: Keyspace, page: Page) -> _Change | None:
+        """What a page does to a read model; up to before the event that it cannot digest, if any,
+        and None where that is the very first."""
         try:
-            writes = model.fold(keyspace, page.events)
+            writes = self._models[keyspace].fold(keyspace, page.events)
         except Indigestible as error:
-            return self._fold_before(keyspace, page, error)
-        moved = self._write(keyspace, page, writes)
-        if moved:
-            self.stopped.pop(keyspace.name, None)
-            self._observe(keyspace.name, page.end)
-        return moved
-
-    def _fold_before(self, keyspace: Keyspace, page: Page, error: Indigestible) -> bool:
-        """Fold what comes before the indigestible event, and stop at it."""
-        bad = error.recorded
-        before = tuple(event for event in page.events if event.position < bad.position)
-        if before:
-            return self._fold(keyspace, Page(page.start, bad.position - 1, before))
-        self._stop(keyspace, bad.position, str(bad.event_id), error.reason)
-        return False
-
-    def _write(self, keyspace: Keyspace, page: Page, writes: Sequence[Write]) -> bool:
-        announce = ("PUBLISH", POSITIONS, f"{keyspace.name}.v{keyspace.version} {page.end}")
-        checkpoint = ("SET", keyspace.checkpoint, page.end)
+            bad = error.recorded
+            before = tuple(event for event in page.events if event.position < bad.position)
+            if before:
+                return self._fold(keyspace, Page(page.start, bad.position - 1, before))
+            self._stop(keyspace, bad.position, str(bad.event_id), error.reason)
+            return None
         # Whoever moves on says so, for it may have been another worker that stood still.
         goes_on = ("DEL", stopped_key(keyspace))
-        return self._guarded(keyspace, page.start, (*writes, goes_on, checkpoint, announce))
+        checkpoint = ("SET", keyspace.checkpoint, page.end)
+        announce = ("PUBLISH", POSITIONS, f"{keyspace.name}.v{keyspace.version} {page.end}")
+        return _Change(keyspace, page.start, (*writes, goes_on, checkpoint, announce), page.end)
 
-    def _guarded(self, keyspace: Keyspace, expected: int | None, writes: Iterable[Write]) -> bool:
-        """Send writes as one transaction, only if the checkpoint is (and stays) as expected."""
+    def _move_on(self, changes: Sequence[_Change]) -> bool:
+        """Write what was folded. All read models go in one transaction, as each costs two round
+        trips; on a cluster, where they live on different slots, each needs one of its own."""
+        alone = isinstance(self._redis, redis.RedisCluster)
+        groups = [[change] for change in changes] if alone else [changes]
+        written = [change for group in groups if group for change in self._guarded(group)]
+        for change in written:
+            self.stopped.pop(change.keyspace.name, None)
+            self._observe(change.keyspace.name, change.reaches)
+        return bool(written)
+
+    def _guarded(self, changes: Sequence[_Change]) -> Sequence[_Change]:
+        """Send changes as one transaction, those whose checkpoint is, and stays, as they expect
+        it; returns them."""
+        checkpoints = [change.keyspace.checkpoint for change in changes]
         with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.watch(keyspace.checkpoint)  # type: ignore[no-untyped-call]
-            found: Any = pipeline.get(keyspace.checkpoint)
-            if (None if found is None else int(found)) != expected:
-                return False
+            pipeline.watch(*checkpoints)  # type: ignore[no-untyped-call]
+            found: Any = pipeline.mget(checkpoints)
+            current = [
+                change
+                for change, at in zip(changes, found, strict=True)
+                if (None if at is None else int(at)) == change.expected
+            ]
+            if not current:
+                return ()
             pipeline.multi()
-            for write in writes:
-                pipeline.execute_command(*write)  # type: ignore[no-untyped-call]
+            for change in current:
+                for write in change.writes:
+                    pipeline.execute_command(*write)  # type: ignore[no-untyped-call]
             try:
                 pipeline.execute()
             except redis.WatchError:
-                return False
-        return True
+                return ()
+            except ExecAbortError:
+                raise  # refused as a whole, such as for want of memory: nothing was written
+            except redis.ResponseError as error:
+                self._half_written(current, error)
+                return ()
+        return current
+
+    def _half_written(self, changes: Sequence[_Change], error: redis.ResponseError) -> None:
+        """Redis does not undo a transaction in which one command failed. What it left behind fits
+        no position, so those read models are built again."""
+        names = [change.keyspace.name for change in changes]
+        log.critical("a write failed, building again", read_models=names, reason=str(error))
+        for change in changes:
+            self._alone(
+                change.keyspace, change.reaches, ("SET", change.keyspace.checkpoint, CLEARING)
+            )
+
+    def _alone(self, keyspace: Keyspace, expected: int | None, *writes: Write) -> bool:
+        return bool(self._guarded([_Change(keyspace, expected, writes)]))
 
     def _start_over(self, keyspace: Keyspace, position: int | None) -> bool:
         """Empty a read model that has no checkpoint, or one ahead of the log (another log's).
@@ -188,18 +225,18 @@ class Runner:
         if position != CLEARING:
             log.info("building from the start", read_model=keyspace.name, position=position)
             self.announce_versions()
-            return self._guarded(keyspace, position, [("SET", keyspace.checkpoint, CLEARING)])
+            return self._alone(keyspace, position, ("SET", keyspace.checkpoint, CLEARING))
         kept = keyspace.checkpoint.encode()
         keys: list[bytes] = []
         for key in self._redis.scan_iter(match=keyspace.prefix + "*", count=1_000):
             if key != kept:
                 keys.append(key)
             if len(keys) == _KEYS_PER_DELETE:
-                if not self._guarded(keyspace, CLEARING, [("UNLINK", *keys)]):
+                if not self._alone(keyspace, CLEARING, ("UNLINK", *keys)):
                     return False
                 keys.clear()
         last: list[Write] = [("UNLINK", *keys)] if keys else []
-        return self._guarded(keyspace, CLEARING, [*last, ("SET", keyspace.checkpoint, 0)])
+        return self._alone(keyspace, CLEARING, *last, ("SET", keyspace.checkpoint, 0))
 
     def _stop(self, keyspace: Keyspace, position: int, event_id: str, reason: str) -> None:
         stopped = Stopped(keyspace.name, position, event_id, reason)
@@ -208,4 +245,4 @@ class Runner:
         self.stopped[keyspace.name] = stopped
         # Said again each time, as Redis may have lost it, and only while nobody has moved on.
         said: Write = ("SET", stopped_key(keyspace), msgspec.json.encode(stopped))
-        self._guarded(keyspace, position - 1, [said])
+        self._alone(keyspace, position - 1, said)

@@ -16,10 +16,14 @@ from domain.catalog import DECIDERS, KINDS
 from domain.decider import Decider
 from infra.event_store import statements as sql
 from infra.event_store.batch import Batch, Stream, Unit
-from infra.event_store.codec import COPY_END, COPY_HEADER, copy_row, to_row
+from infra.event_store.codec import COPY_END, COPY_HEADER, Row, copy_row, to_row
 
 IDLE_IN_TRANSACTION = "5s"
 """A writer that freezes with the lock in its hand loses its transaction after this time."""
+
+FEW_EVENTS = 100
+"""Up to so many events an INSERT in the last flight is faster than COPY, which needs two flights of
+its own while the lock is held."""
 
 _encode = msgspec.json.Encoder().encode
 _DECODE_STATE: dict[str, Callable[[bytes], Any]] = {
@@ -79,18 +83,21 @@ class Appender:
             if not batch.events:
                 await connection.execute("ROLLBACK")
                 return
-            # 4. write events, states and the head
-            async with connection.cursor() as cursor, cursor.copy(sql.COPY_EVENTS) as copy:
-                await copy.write(_copy_bytes(batch))
+            # 4. write events, states and the head, and commit; from the moment COMMIT may be on
+            # its way until the answer the outcome is unknown
+            rows = [to_row(recorded) for recorded in batch.events]
+            if len(rows) > FEW_EVENTS:
+                await _copy(connection, rows)
+            commit_sent = batch.events[0].event_id
             async with connection.pipeline():
+                if len(rows) <= FEW_EVENTS:
+                    await connection.execute(sql.INSERT_EVENTS, _event_columns(rows))
                 await connection.execute(sql.SAVE_STREAMS, _stream_columns(batch))
                 await connection.execute(
                     sql.ADVANCE_HEAD,
                     {"position": batch.position, "recorded_at": batch.recorded_at},
                 )
-            # 5. commit: from here until the answer the outcome is unknown
-            commit_sent = batch.events[0].event_id
-            await connection.execute("COMMIT")
+                await connection.execute("COMMIT")
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             await self.close()
             if commit_sent is not None:
@@ -183,9 +190,22 @@ async def state_of(
     return await asyncio.to_thread(refold, stream_id, decider)
 
 
-def _copy_bytes(batch: Batch) -> bytes:
-    rows = [copy_row(to_row(recorded)) for recorded in batch.events]
-    return b"".join((COPY_HEADER, *rows, COPY_END))
+async def _copy(connection: AsyncConnection[Any], rows: Sequence[Row]) -> None:
+    async with connection.cursor() as cursor, cursor.copy(sql.COPY_EVENTS) as copy:
+        await copy.write(b"".join((COPY_HEADER, *map(copy_row, rows), COPY_END)))
+
+
+def _event_columns(rows: Sequence[Row]) -> tuple[Any, ...]:
+    return (
+        rows[0].recorded_at,
+        [row.position for row in rows],
+        [row.stream_id for row in rows],
+        [row.stream_version for row in rows],
+        [row.name for row in rows],
+        [row.event_id for row in rows],
+        [row.metadata for row in rows],
+        [row.data for row in rows],
+    )
 
 
 def _stream_columns(batch: Batch) -> tuple[list[Any], ...]:

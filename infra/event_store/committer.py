@@ -149,7 +149,7 @@ class Committer:
             except psycopg.errors.CheckViolation as error:
                 # No partition for the next positions: the scheduler makes them, but may be away.
                 if made_room:
-                    self._give_up(units, error, None)
+                    await self._refused(units, error)
                     return
                 no_room = True
             except psycopg.Error as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -30,6 +30,7 @@ from domain.error_group import (
     ErrorReopened,
     ErrorReported,
     ErrorResolved,
+    Occurrence,
 )
 from domain.message import Recorded
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
@@ -87,11 +88,19 @@ class Stats(RedisReadModel):
         return page.writes(Layout(keyspace))
 
 
-class _Standing(NamedTuple):
-    """An error between two events: its occurrences, 0 where it does not exist."""
+class _Sums:
+    """What a page adds to the numbers of one application, or of all."""
 
-    occurrences: int
-    resolved: bool
+    def __init__(self) -> None:
+        self.totals: defaultdict[str, int] = defaultdict(int)
+        self.slots: defaultdict[int, int] = defaultdict(int)
+
+    def add(self, more: _Sums) -> None:
+        """Add those of another application."""
+        for field, number in more.totals.items():
+            self.totals[field] += number
+        for slot, number in more.slots.items():
+            self.slots[slot] += number
 
 
 class _Changes:
@@ -99,33 +108,31 @@ class _Changes:
 
     def __init__(self) -> None:
         self._deleted: list[str] = []
-        self._totals: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._slots: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self._by_group: list[str | int] = []
+        self._sums: defaultdict[str, _Sums] = defaultdict(_Sums)
+        self._of_groups: list[str | int] = []
 
     def tell(self, group: str, story: Story) -> None:
         """Add the net of one error's story."""
-        owner = story[0].event.app
-        before, after = standing_before(story[0].event), standing_after(story[-1].event)
-        self._total(owner, ERRORS, bool(after.occurrences) - bool(before.occurrences))
-        self._total(owner, RESOLVED, after.resolved - before.resolved)
-        self._total(owner, OCCURRENCES, after.occurrences - before.occurrences)
+        first, last = story[0].event, story[-1].event
+        (before, was_resolved), (after, is_resolved) = state_before(first), state_after(last)
+        sums = self._sums[first.app]
+        sums.totals[OCCURRENCES] += after - before
+        sums.totals[ERRORS] += bool(after) - bool(before)
+        sums.totals[RESOLVED] += is_resolved - was_resolved
         alive = _since_deletion(story)
-        if before.occurrences and len(alive) < len(story):
-            self._deleted += (group_of(group), counts_of(owner))
+        if before and len(alive) < len(story):
+            self._deleted += (group_of(group), counts_of(first.app))
         if alive:
-            self._count(owner, group, alive)
+            self._count(sums, group_of(group), alive)
 
-    def _count(self, owner: str, group: str, story: Story) -> None:
+    def _count(self, sums: _Sums, key: str, story: Story) -> None:
         slots: defaultdict[int, int] = defaultdict(int)
         resolutions = resolving = 0
         for recorded in story:
             event = recorded.event
             match event:
-                case ErrorReported(occurrence=occurrence):
-                    critical = occurrence.level == "error"
-                    kind = Kind.CRITICAL if critical else Kind.OTHER
-                    slots[slot_of(occurrence.timestamp, kind)] += 1
+                case ErrorReported():
+                    slots[_slot_of(event.occurrence)] += 1
                 case ErrorResolved():
                     slots[slot_of(recorded.recorded_at, Kind.RESOLUTION)] += 1
                     resolutions += 1
@@ -135,48 +142,49 @@ class _Changes:
                     resolutions -= 1
                     start = event.open_since or event.first_seen
                     resolving -= _milliseconds(start, event.resolved_at)
-        self._total(owner, RESOLUTIONS, resolutions)
-        self._total(owner, RESOLVING_MS, resolving)
-        key = group_of(group)
+        sums.totals[RESOLUTIONS] += resolutions
+        sums.totals[RESOLVING_MS] += resolving
         for slot, number in slots.items():
-            if number:
-                self._slots[owner, slot] += number
-                self._by_group += (key, slot, number)
+            sums.slots[slot] += number
+        self._of_groups += _flat(key, slots)
         if resolving:
-            self._by_group += (key, RESOLVING_MS, resolving)
-
-    def _total(self, owner: str, field: str, number: int) -> None:
-        if number:
-            self._totals[owner, field] += number
+            self._of_groups += (key, RESOLVING_MS, resolving)
 
     def writes(self, layout: Layout) -> list[Write]:
         """The command; none where nothing changes."""
-        sums = [*_flat(self._totals), *self._by_group]
-        changes = (self._deleted, sums, list(_flat(self._slots)))
+        of_all = _Sums()
+        for sums in self._sums.values():
+            of_all.add(sums)
+        totals: list[str | int] = []
+        slots: list[str | int] = []
+        for owner, sums in [(None, of_all), *self._sums.items()]:
+            totals += _flat(counts_of(owner), sums.totals)
+            slots += _flat(counts_of(owner), sums.slots)
+        changes = (self._deleted, totals + self._of_groups, slots)
         if not any(changes):
             return []
         packed = msgspec.msgpack.encode(changes)
         return [("EVAL", CHANGE, 1, layout.counts(None), layout.prefix, packed)]
 
 
-def standing_before(event: Any) -> _Standing:
-    """How an error stood until this event."""
+def state_before(event: Any) -> tuple[int, bool]:
+    """An error's occurrences until this event, 0 before the first; whether it was resolved."""
     match event:
         case ErrorReported():
-            return _Standing(event.count - 1, event.resolved)
+            return event.count - 1, event.resolved
         case ErrorDeleted():
-            return _Standing(event.count, event.resolved)
-    return _Standing(event.count, not isinstance(event, ErrorResolved))
+            return event.count, event.resolved
+    return event.count, not isinstance(event, ErrorResolved)
 
 
-def standing_after(event: Any) -> _Standing:
-    """How an error stands from this event on."""
+def state_after(event: Any) -> tuple[int, bool]:
+    """An error's occurrences from this event on, 0 once it is deleted; whether it is resolved."""
     match event:
         case ErrorReported():
-            return _Standing(event.count, event.resolved)
+            return event.count, event.resolved
         case ErrorDeleted():
-            return _Standing(0, resolved=False)
-    return _Standing(event.count, isinstance(event, ErrorResolved))
+            return 0, False
+    return event.count, isinstance(event, ErrorResolved)
 
 
 def _since_deletion(story: Story) -> Story:
@@ -187,18 +195,18 @@ def _since_deletion(story: Story) -> Story:
     return story
 
 
+def _slot_of(occurrence: Occurrence) -> int:
+    kind = Kind.CRITICAL if occurrence.level == "error" else Kind.OTHER
+    return slot_of(occurrence.timestamp, kind)
+
+
 def _milliseconds(start: datetime, end: datetime) -> int:
     """How long a resolution took; 0 where the application's clock ran ahead of ours."""
     return max(0, (end - start) // _MILLISECOND)
 
 
-def _flat(sums: Mapping[tuple[str, Any], int]) -> Iterable[str | int]:
-    """(key, field, number) of each sum, for its application and for all."""
-    totals: defaultdict[Any, int] = defaultdict(int)
-    for (owner, field), number in sums.items():
-        totals[field] += number
+def _flat(key: str, sums: Mapping[Any, int]) -> Iterable[Any]:
+    """(key, field or slot, number) of each sum that is not zero, without parentheses."""
+    for field, number in sums.items():
         if number:
-            yield from (counts_of(owner), field, number)
-    for field, number in totals.items():
-        if number:
-            yield from (counts_of(None), field, number)
+            yield from (key, field, number)

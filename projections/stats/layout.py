@@ -1,7 +1,8 @@
 """Where the numbers of one version live in Redis.
 
     counts:<app>   HASH  errors, resolved, occurrences, resolutions, resolving_ms -> a number
-                         <day> -> the 72 slots of a day, each 4 bytes, little-endian
+                         <day> -> the 72 slots of a day and the sum of each kind, 4 bytes each,
+                                  little-endian
     group:<id>     HASH  <slot> -> what one error has added to it
                          resolving_ms -> the same of its resolutions
 
@@ -11,8 +12,9 @@ together. What is zero is not kept.
 
 Slots count by the hour: a slot is (hours since 1970) * 3 + kind, so that one whole number says
 when and what, and 72 of them make a day. The occurrences of an hour are split into those of level
-error and the others; hence each adds to one slot only. Days are packed because a year by the hour
-is then one short command and 366 values, not 26,000.
+error and the others; hence each adds to one slot only. Days are packed because a year, by the hour
+too, is then one short command and 366 values, not 26,000; with their sums, because most questions
+are of whole days.
 
 An id is 32 hex digits. What an error has added is kept beside the sums because its deletion takes
 it out again, out of every hour.
@@ -52,8 +54,8 @@ class Kind(IntEnum):
 
 KINDS = len(Kind)
 SLOTS = HOURS * KINDS
-DAY = Struct(f"<{SLOTS}I")
-"""The slots of one day."""
+COUNTS = Struct(f"<{KINDS}I")
+"""The counts of one hour, or the sums of a day, which follow those of its hours."""
 
 
 class Layout:

@@ -3,7 +3,7 @@ is of one moment; it knows of time only what it is told."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,25 +12,27 @@ from redis.asyncio import Redis
 
 from projections.projection import Keyspace
 from projections.stats.layout import (
-    DAY,
+    COUNTS,
     ERRORS,
     HOURS,
-    KINDS,
     OCCURRENCES,
     RESOLUTIONS,
     RESOLVED,
     RESOLVING_MS,
-    SLOTS,
-    Kind,
     Layout,
 )
 from projections.stats.periods import Bucket, Period, Window, ending, start_of, time_of, today
 
-Days = Mapping[int, Sequence[int]]
-"""Day since 1970 -> its slots."""
+Days = Mapping[int, bytes]
+"""Day since 1970 -> its counts, packed; days without any are left out."""
+
+Counts = tuple[int, int, int]
+"""Occurrences of level error, other occurrences, resolutions: in the order of Kind."""
 
 _TOTALS = (ERRORS, RESOLVED, OCCURRENCES, RESOLUTIONS, RESOLVING_MS)
-_EMPTY_DAY = (0,) * SLOTS
+_NOTHING: Counts = (0, 0, 0)
+_WHOLE_DAY = range(HOURS)
+_EMPTY_DAY = bytes(HOURS * COUNTS.size)
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,13 +113,8 @@ class StatsQueries:
         totals, days = await self._read(app, window)
         sums = _by_hour(days, window) if bucket == "hour" else _by_bucket(days, window, bucket)
         points = [
-            TrendPoint(
-                time_of(hour),
-                error_count=counts[Kind.CRITICAL] + counts[Kind.OTHER],
-                resolved_count=counts[Kind.RESOLUTION],
-                critical_count=counts[Kind.CRITICAL],
-            )
-            for hour, counts in sums.items()
+            TrendPoint(time_of(hour), critical + other, resolutions, critical)
+            for hour, (critical, other, resolutions) in sums.items()
         ]
         return Trend(points, totals[0])
 
@@ -125,48 +122,51 @@ class StatsQueries:
         """The totals, and those days of a window on which anything happened."""
         fields: list[Any] = [*_TOTALS, *window.days]
         found: Any = await self._redis.hmget(self._layout.counts(app), fields)
-        packed = zip(window.days, found[len(_TOTALS) :], strict=True)
         totals = [int(value or 0) for value in found[: len(_TOTALS)]]
-        return totals, {day: DAY.unpack(slots) for day, slots in packed if slots}
+        packed = zip(window.days, found[len(_TOTALS) :], strict=True)
+        return totals, {day: counts for day, counts in packed if counts}
 
 
 def _occurrences(days: Days, window: Window) -> int:
-    return sum(
-        sum(slots) - sum(slots[Kind.RESOLUTION :: KINDS])
-        for day in window.days
-        if day in days
-        for slots in [_within(days[day], window.hours_of(day))]
-    )
+    counts = (_sums(days[day], window.hours_of(day)) for day in window.days if day in days)
+    return sum(critical + other for critical, other, _ in counts)
 
 
-def _by_hour(days: Days, window: Window) -> dict[int, Sequence[int]]:
-    """The counts of each kind by hour since 1970; what lies ahead is added to the last."""
-    sums: dict[int, Sequence[int]] = {}
+def _by_hour(days: Days, window: Window) -> dict[int, Counts]:
+    """The counts by hour since 1970; what lies ahead is added to the last."""
+    sums: dict[int, Counts] = {}
     for day in window.days:
-        slots = days.get(day, _EMPTY_DAY)
-        for hour in window.hours_of(day):
-            sums[day * HOURS + hour] = slots[hour * KINDS : (hour + 1) * KINDS]
+        hours = window.hours_of(day)
+        counts = _hourly(days.get(day, _EMPTY_DAY), hours)
+        start = day * HOURS
+        sums.update(zip(range(start + hours.start, start + hours.stop), counts, strict=True))
     for hour in range(window.now + 1, window.ahead + 1):
         sums[window.now] = _added(sums[window.now], sums.pop(hour))
     return sums
 
 
-def _by_bucket(days: Days, window: Window, bucket: Bucket) -> dict[int, Sequence[int]]:
-    """The counts of each kind by the hour since 1970 in which a bucket of whole days begins."""
-    sums: dict[int, Sequence[int]] = {}
+def _by_bucket(days: Days, window: Window, bucket: Bucket) -> dict[int, Counts]:
+    """The counts by the hour since 1970 in which a bucket of whole days begins."""
+    sums: dict[int, Counts] = {}
     for day in window.days:
         start = start_of(bucket, min(day * HOURS, window.now))
-        counts: Sequence[int] = (0,) * KINDS
-        if day in days:
-            slots = _within(days[day], window.hours_of(day))
-            counts = [sum(slots[kind::KINDS]) for kind in Kind]
+        counts = _sums(days[day], window.hours_of(day)) if day in days else _NOTHING
         sums[start] = _added(sums[start], counts) if start in sums else counts
     return sums
 
 
-def _within(slots: Sequence[int], hours: range) -> Sequence[int]:
-    return slots[hours.start * KINDS : hours.stop * KINDS]
+def _sums(packed: bytes, hours: range) -> Counts:
+    """The counts of some hours of a day, added up."""
+    if hours == _WHOLE_DAY:
+        critical, other, resolutions = COUNTS.unpack_from(packed, HOURS * COUNTS.size)
+    else:
+        critical, other, resolutions = map(sum, zip(*_hourly(packed, hours), strict=True))
+    return critical, other, resolutions
 
 
-def _added(some: Sequence[int], more: Sequence[int]) -> Sequence[int]:
-    return [one + other for one, other in zip(some, more, strict=True)]
+def _hourly(packed: bytes, hours: range) -> Iterable[Any]:
+    return COUNTS.iter_unpack(packed[hours.start * COUNTS.size : hours.stop * COUNTS.size])
+
+
+def _added(some: Counts, more: Counts) -> Counts:
+    return some[0] + more[0], some[1] + more[1], some[2] + more[2]

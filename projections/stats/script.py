@@ -7,12 +7,12 @@ drops those that became zero, so that nothing tells how a log was cut into pages
 All keys of a read model share a slot of a Redis Cluster, hence keys may be made up here.
 """
 
-from projections.stats.layout import SLOTS
+from projections.stats.layout import KINDS, RESOLUTIONS, RESOLVING_MS, SLOTS, Kind
 
 CHANGE = f"""
-local SLOTS, KINDS, RESOLUTION = {SLOTS}, 3, 2
-local SHAPE = '<' .. string.rep('I4', SLOTS)
-local NOTHING = string.rep('\\0', 4 * SLOTS)
+local SLOTS, KINDS, RESOLUTION = {SLOTS}, {KINDS}, {Kind.RESOLUTION:d}
+local SHAPE = '<' .. string.rep('I4', SLOTS + KINDS)
+local NOTHING = string.rep('\\0', 4 * (SLOTS + KINDS))
 
 local prefix = ARGV[1]
 local deleted, sums, slots = unpack(cmsgpack.unpack(ARGV[2]))
@@ -33,8 +33,9 @@ local function add_slot(key, slot, by)
     counts = {{struct.unpack(SHAPE, redis.call('HGET', key, day) or NOTHING)}}
     days[key][day] = counts
   end
-  local place = slot - day * SLOTS + 1
+  local place, sum = slot - day * SLOTS + 1, SLOTS + slot % KINDS + 1
   counts[place] = counts[place] + by
+  counts[sum] = counts[sum] + by
 end
 
 local function forget(group, counts)
@@ -42,12 +43,12 @@ local function forget(group, counts)
   for i = 1, #added, 2 do
     local by = -added[i + 1]
     for _, key in ipairs(counts) do
-      if added[i] == 'resolving_ms' then
-        add(key, 'resolving_ms', by)
+      if added[i] == '{RESOLVING_MS}' then
+        add(key, '{RESOLVING_MS}', by)
       else
         local slot = tonumber(added[i])
         add_slot(key, slot, by)
-        if slot % KINDS == RESOLUTION then add(key, 'resolutions', by) end
+        if slot % KINDS == RESOLUTION then add(key, '{RESOLUTIONS}', by) end
       end
     end
   end
@@ -63,7 +64,7 @@ for i = 1, #slots, 3 do add_slot(prefix .. slots[i], slots[i + 1], slots[i + 2])
 
 for key, changed in pairs(days) do
   for day, counts in pairs(changed) do
-    local packed = struct.pack(SHAPE, unpack(counts, 1, SLOTS))
+    local packed = struct.pack(SHAPE, unpack(counts, 1, SLOTS + KINDS))
     if packed == NOTHING then
       redis.call('HDEL', key, day)
     else

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -197,6 +199,15 @@ def test_a_wrong_condition_is_told_where_what_was_expected(
     text: str, position: int, expected: str, found: str
 ) -> None:
     assert refusal(text) == f"condition: at {position}: expected {expected}, found {found}"
+
+
+def test_every_example_of_the_guide_is_understood() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "conditions.md").read_text(encoding="utf-8")
+    lines = [line.strip() for line in guide.splitlines() if line.startswith("    ")]
+    examples = [line for line in lines if line.startswith(METRICS)]
+    assert len(examples) >= 5
+    for example in examples:
+        parse(example)
 
 
 def test_a_condition_has_an_end() -> None:

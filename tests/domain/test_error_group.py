@@ -186,3 +186,10 @@ def test_the_state_survives_being_stored() -> None:
     state = group(report(), RESOLVE, report()).state
     stored = msgspec.json.encode(state)
     assert msgspec.json.decode(stored, type=error_group.ErrorGroup) == state
+
+
+def test_a_late_report_moves_the_start_of_the_time_to_resolve_with_the_first_time() -> None:
+    earlier = NOON - timedelta(hours=1)
+    (event,) = group(report(), report(timestamp=earlier)).when(RESOLVE).events
+    assert isinstance(event, ErrorResolved)
+    assert event.open_since == event.first_seen == earlier

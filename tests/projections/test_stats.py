@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.error_group import DeleteError, ReopenError, ResolveError, group_id
+from domain.error_group import DeleteError, ErrorReopened, ReopenError, ResolveError, group_id
 from domain.message import Event, Recorded
 from projections.error_groups import ErrorFilter, ErrorGroups, ErrorQueries
 from projections.projection import Indigestible
@@ -197,6 +197,20 @@ async def test_taking_back_a_second_resolution_leaves_the_first(redis: Redis) ->
     await folded(redis, MODEL, log.events)
     said = await numbers(redis)
     assert (said.resolutions, said.mean_seconds_to_resolve) == (1, 7 * 3600)
+
+
+async def test_a_reopening_written_before_it_told_its_start_is_still_undone(redis: Redis) -> None:
+    log = Log()
+    for command in (report(), ResolveError(error_id=ERROR), ReopenError(error_id=ERROR)):
+        log.execute(command)
+    reopened = log.events[-1]
+    old = msgspec.structs.replace(reopened.event, open_since=None)
+    written = msgspec.json.encode(old)
+    assert b"open_since" not in written
+    again = msgspec.json.decode(written, type=ErrorReopened)
+    page = [*log.events[:-1], msgspec.structs.replace(reopened, event=again)]
+    await folded(redis, MODEL, page)
+    assert (await numbers(redis)).mean_seconds_to_resolve is None
 
 
 async def test_a_clock_that_ran_ahead_makes_a_resolution_take_no_time(redis: Redis) -> None:

@@ -1,0 +1,74 @@
+"""Faults 5 and 6: the API process killed, PostgreSQL stopped as in a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from time import sleep
+
+from tests.conftest import Servers
+from tests.faults.api_process import Api, Reporters, reporting
+from tests.faults.load import stored_ids
+from tests.faults.rounds import dice, rounds
+from tests.reports import check_log
+
+
+@contextmanager
+def api(database_url: str, redis_url: str) -> Iterator[Api]:
+    running = Api(database_url, redis_url)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def assert_kept(clients: Reporters, database_url: str) -> None:
+    """All that was acknowledged is stored, once, and no answer was a bug."""
+    check_log(database_url)
+    acknowledged = clients.acknowledged
+    assert set(acknowledged) <= stored_ids(database_url)
+    assert len(set(acknowledged)) == len(acknowledged)
+    assert clients.answers.keys() <= {201, 503}
+
+
+def api_killed(count: int, seed: Random, database_url: str, redis_url: str) -> None:
+    """`count` times kill -9 of the API at a random moment under load."""
+    with api(database_url, redis_url) as server, reporting(server.port, seed) as clients:
+        for _ in range(count):
+            clients.await_more(seed.randint(1, 50))
+            sleep(seed.uniform(0.0, 0.01))
+            server.kill()
+        clients.await_more(10)
+    assert clients.cuts > 0
+    assert_kept(clients, database_url)
+
+
+def test_what_a_killed_api_acknowledged_is_stored(database_url: str, redis_url: str) -> None:
+    api_killed(rounds(200, 5), dice("api killed"), database_url, redis_url)
+
+
+def postgres_stopped(
+    count: int, seed: Random, fragile: Servers, database_url: str, redis_url: str
+) -> None:
+    """`count` times PostgreSQL is stopped at once under load, fsync on, and started again soon or
+    after a while; every second time the API has to say 503 before it recovers by itself."""
+    with api(database_url, redis_url) as server, reporting(server.port, seed) as clients:
+        for number in range(count):
+            clients.await_more(seed.randint(1, 200))
+            refused = clients.answers[503]
+            fragile.embedded.stop_postgres("immediate")
+            if number % 2:
+                sleep(3.0)
+                assert clients.answers[503] > refused
+            fragile.embedded.start_postgres()
+            clients.await_more(10, within=10)
+    assert clients.cuts == 0
+    assert_kept(clients, database_url)
+
+
+def test_what_was_acknowledged_survives_a_crash_of_postgres(
+    fragile: Servers, fragile_database: str, fragile_redis: str
+) -> None:
+    count = rounds(50, 2)
+    postgres_stopped(count, dice("postgres"), fragile, fragile_database, fragile_redis)
