@@ -12,8 +12,8 @@ from msgspec import Meta
 from api.schemas import NOT_BLANK, ShortText
 from domain.condition import MAX_THRESHOLD, WINDOW_FORMS
 from domain.condition_parser import MAX_CONDITION
-from domain.incident import MAX_DESCRIPTION, Severity, Status
-from domain.integration import Channel
+from domain.incident import MAX_DESCRIPTION, Status
+from domain.vocabulary import Channel, Severity
 from projections.directory.incidents import TimelineEntry
 
 ConditionText = Annotated[

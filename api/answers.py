@@ -1,4 +1,4 @@
-"""What goes out: an answer as an ASGI application, and the envelopes of the first document.
+"""What goes out: an answer as an ASGI application, and the envelopes of the two documents.
 
 Documents from read models are bytes already and are spliced into the envelope as they are.
 """
@@ -15,6 +15,10 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 JSON = b"application/json"
 EVENT_POSITION = b"x-event-position"
+ETAG = b"etag"
+
+SECOND_DOCUMENT = ("/api/v1/", "/dashboard/api/")
+"""What the paths of the second document begin with."""
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -27,12 +31,31 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The body of every answer that is not a success. `code` is for programs and never changes."""
+    """The body of every answer that is not a success, in the first document's words. `code` is for
+    programs and never changes."""
 
     error: str
     status: Literal["error"]
     code: str
     fields: tuple[Problem, ...] = ()
+
+
+class PlainFailure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The same in the second document's words."""
+
+    success: Literal[False]
+    error: str
+    fields: tuple[Problem, ...] = ()
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A failure before it is in an envelope."""
+
+    status: int
+    code: str
+    text: str
+    fields: Sequence[Problem] = ()
+    headers: Headers = ()
 
 
 class Answer:
@@ -55,10 +78,14 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
-def success(document: bytes, *, status: int = 200, position: int | None = None) -> Answer:
-    """`document` (JSON) in the envelope; `position` is what X-Event-Position says after a write."""
+def success(
+    document: bytes, *, status: int = 200, position: int | None = None, version: int | None = None
+) -> Answer:
+    """`document` (JSON) in the envelope; `position` is what X-Event-Position says after a write,
+    `version` becomes the ETag of something that counts its versions, as If-Match takes it."""
     body = b'{"data":' + document + b',"status":"success"}'
-    return Answer(status, body, position_header(position))
+    tag: Headers = () if version is None else ((ETAG, b'"%d"' % version),)
+    return Answer(status, body, [*position_header(position), *tag])
 
 
 def deleted(position: int) -> Answer:
@@ -76,9 +103,25 @@ def array(documents: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(documents) + b"]"
 
 
-def failure(
-    status: int, code: str, text: str, fields: Sequence[Problem] = (), headers: Headers = ()
-) -> Answer:
-    """The error envelope."""
-    body = encode_json(Failure(error=text, status="error", code=code, fields=tuple(fields)))
-    return Answer(status, body, headers)
+def plain_success(fields: msgspec.Struct, *, position: int | None = None) -> Answer:
+    """An answer of the second document: its fields stand beside `"success": true`."""
+    body = encode_json(fields)
+    comma = b"" if body == b"{}" else b","
+    return Answer(200, b'{"success":true' + comma + body[1:], position_header(position))
+
+
+def failure(refusal: Refusal, path: str) -> Answer:
+    """The error envelope of the document that the path belongs to."""
+    fields = tuple(refusal.fields)
+    if of_second_document(path):
+        body = encode_json(PlainFailure(success=False, error=refusal.text, fields=fields))
+    else:
+        body = encode_json(
+            Failure(error=refusal.text, status="error", code=refusal.code, fields=fields)
+        )
+    return Answer(refusal.status, body, refusal.headers)
+
+
+def of_second_document(path: str) -> bool:
+    """Whether a path is one of the second document's, which has an envelope of its own."""
+    return path.startswith(SECOND_DOCUMENT)

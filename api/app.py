@@ -9,20 +9,24 @@ from litestar.datastructures import State
 
 from api.applications import Applications
 from api.auth import KeyRing, development_keys
+from api.cache import Cache
 from api.call import MAX_BODY, Call, Envelope, Parts
 from api.container import Container
 from api.edge import Edge
 from api.failures import answer_to
 from api.key_usage import UsageFlush
+from api.limits import count
 from api.openapi import operation_of
 from api.reading import APPS, PATIENCE
 from api.routes import (
     alerts,
     analytics,
+    checks,
     docs,
     errors,
     health,
     incidents,
+    monitoring,
     occurrences,
     reports,
     settings_apps,
@@ -63,6 +67,15 @@ GUARDED_ROUTES = [
     incidents.change_incident,
     analytics.get_stats,
     analytics.get_trends,
+    monitoring.get_performance,
+    monitoring.list_services,
+    monitoring.get_metrics,
+    monitoring.get_uptime,
+    checks.list_checks,
+    checks.create_check,
+    checks.get_check,
+    checks.change_check,
+    checks.delete_check,
     settings_keys.list_api_keys,
     settings_keys.create_api_key,
     settings_keys.revoke_api_key,
@@ -92,7 +105,7 @@ def create_app(container: Container) -> Litestar:
         exception_handlers={Exception: _failed},
         on_startup=[*container.startup, keys.start, usage.start],
         on_shutdown=[usage.stop, keys.stop, *container.shutdown],
-        state=State({"parts": Parts(container, keys, applications)}),
+        state=State({"parts": Parts(container, keys, applications, Cache())}),
         request_max_body_size=MAX_BODY,
         openapi_config=None,
         logging_config=None,
@@ -102,7 +115,8 @@ def create_app(container: Container) -> Litestar:
 
 
 async def authorise(request: Request[Any, Any, Any]) -> None:
-    """Recognise the key, and require the permission that the route documents.
+    """Recognise the key, count the request against its limit, and require the permission that
+    the route documents.
 
     A route that documents none is a mistake and is refused: TypeError, which is a 500."""
     call = cast("Call", request)
@@ -110,6 +124,8 @@ async def authorise(request: Request[Any, Any, Any]) -> None:
     if operation is None or operation.permission is None:
         raise TypeError(f"{call.route_handler} needs a key, and documents no permission")
     principal = call.parts.keys.recognise(call.envelope.headers)
+    if (limiter := call.container.limiter) is not None:
+        await count(call, limiter, principal.key_id, operation)
     principal.require(operation.permission)
     call.scope["auth"] = principal
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from api.auth import Principal
 from api.failures import BadRequest
-from domain.app import ANY_APP, DEFAULT_APP
 from domain.failures import Forbidden
+from domain.vocabulary import ANY_APP, DEFAULT_APP
 
 if TYPE_CHECKING:
     from projections.directory.apps import AppQueries

@@ -20,9 +20,9 @@ import structlog
 
 from api.failures import Unauthorized
 from domain.api_key import ApiKey, key_hash
-from domain.app import ANY_APP
 from domain.failures import Forbidden, Unavailable
 from domain.permissions import ALL_PERMISSIONS, OWNER, Permission, implied
+from domain.vocabulary import ANY_APP
 
 if TYPE_CHECKING:
     from api.container import KeySource

@@ -18,6 +18,7 @@ from domain.message import Context
 
 if TYPE_CHECKING:
     from api.applications import Applications
+    from api.cache import Cache
     from api.container import Container
 
 Network = IPv4Network | IPv6Network
@@ -34,13 +35,19 @@ class Parts(msgspec.Struct, frozen=True):
     container: Container
     keys: KeyRing
     applications: Applications
+    cache: Cache
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """What is known of a request before anybody has looked at what it wants."""
+    """What is known of a request before anybody has looked at what it wants; and what is noted
+    on the way for the headers of its answer, whatever that will be."""
 
     request_id: str
     headers: dict[bytes, bytes]
+    added: list[tuple[bytes, bytes]] = []
+    """Headers of the answer."""
+    reads: dict[str, int] = {}
+    """The read models that were looked at, with the positions they had at least reached."""
 
 
 class Call(Request[Principal, Principal, State]):
@@ -82,10 +89,10 @@ class Call(Request[Principal, Principal, State]):
 
     def path_id(self, name: str) -> UUID:
         """The UUID in the path under this name. Raises BadRequest."""
-        text = str(self.scope["path_params"][name])
-        if not _UUID.fullmatch(text):
+        found = as_uuid(str(self.scope["path_params"][name]))
+        if found is None:
             raise BadRequest.field("id", "must be a UUID")
-        return UUID(text)
+        return found
 
     async def json_body(self, limit: int = MAX_BODY) -> bytes:
         """The whole body, which must be declared as JSON; reading stops at the limit.
@@ -125,6 +132,11 @@ class Call(Request[Principal, Principal, State]):
         # Each proxy appends its own peer, so the first from the right that is no proxy is true.
         first = next((hop for hop in reversed(hops) if not is_trusted(hop, trusted)), peer)
         return first if is_address(first) else peer
+
+
+def as_uuid(text: str) -> UUID | None:
+    """The UUID that a text is; None where it is none."""
+    return UUID(text) if _UUID.fullmatch(text) else None
 
 
 @lru_cache(maxsize=64)

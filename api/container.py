@@ -9,11 +9,13 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 from uuid import UUID
 
+from api.monitoring_ports import Monitoring
 from domain.api_key import ApiKey
 from domain.integration import Sealed
 from domain.integration_config import Config
 from domain.message import Command, Committed, Context
 from domain.notification import Message, Outcome
+from domain.rate_limit import Allowance, Rate
 from domain.scrubbing import Scrubber
 from projections.directory.api_keys import ApiKeyQueries
 from projections.directory.apps import AppQueries
@@ -93,11 +95,23 @@ class Notifier(Protocol):
         ...
 
 
+class Limiter(Protocol):
+    """Counts the requests of keys."""
+
+    async def take(self, key_id: str, rate: Rate) -> Allowance | None:
+        """Count one request of a key; None, which lets it pass, where nobody can count it."""
+        ...
+
+
 class Meter(Protocol):
     """Where the API counts its own requests."""
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answered request; `route` is the path template, never the path."""
+        ...
+
+    def cached(self, cache: str, *, hit: bool) -> None:
+        """One question that could have been answered from memory, and whether it was."""
         ...
 
     def exposition(self) -> tuple[bytes, str]:
@@ -135,6 +149,7 @@ class Container:
     incidents: IncidentQueries
     members: MemberQueries
     integrations: IntegrationQueries
+    monitoring: Monitoring
     key_source: KeySource
     key_usage: KeyUsage
     secrets: Secrets
@@ -148,5 +163,6 @@ class Container:
     cors_origins: tuple[str, ...]
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     version: str
+    limiter: Limiter | None = None
     startup: Sequence[Callable[[], Awaitable[Any]]] = ()
     shutdown: Sequence[Callable[[], Awaitable[Any]]] = ()

@@ -8,11 +8,12 @@ from api.answers import Answer, Headers
 
 _METHODS = b"GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _ALLOWED = (
-    b"Accept, Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Min-Position, X-Request-ID"
+    b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-API-Key, "
+    b"X-Min-Position, X-Request-ID"
 )
 _EXPOSED = (
-    b"X-Event-Position, X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, "
-    b"RateLimit-Reset"
+    b"ETag, X-Event-Position, X-Read-Position, X-Request-ID, Retry-After, RateLimit-Limit, "
+    b"RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset"
 )
 _MAX_AGE = b"86400"
 

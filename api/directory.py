@@ -10,8 +10,8 @@ from api.call import Call
 from api.failures import BadRequest
 from api.operations import Parameter
 from api.query import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT, MAX_OFFSET, Parameters, app_of
-from domain.app import ANY_APP
 from domain.failures import Forbidden
+from domain.vocabulary import ANY_APP
 from projections.paging import ListPage, Wanted
 
 OFFSET = Parameter(

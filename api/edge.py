@@ -17,6 +17,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from api.call import Envelope
+from api.conditional import PATHS, Conditional
 from api.container import Meter
 from api.cors import Cors
 
@@ -46,14 +47,18 @@ class Edge:
         headers = dict(scope["headers"])
         method = scope["method"]
         request_id = _request_id(headers)
-        scope["state"]["envelope"] = Envelope(request_id, headers)
-        reply = _Reply(send, request_id, self._cors.headers(headers), method == "HEAD")
+        envelope = Envelope(request_id, headers)
+        scope["state"]["envelope"] = envelope
+        reply = _Reply(send, envelope, self._cors.headers(headers), method == "HEAD")
         if self._cors.is_preflight(method, headers):
             await self._cors.preflight()(scope, receive, reply)
         else:
             if method == "HEAD":
                 scope["method"] = "GET"
-            await self._app(scope, receive, reply)
+            within = scope["path"].startswith(PATHS)
+            await self._app(
+                scope, receive, Conditional(reply, method, envelope) if within else reply
+            )
         self._note(scope, method, reply.status, perf_counter() - started, request_id)
 
     def _note(
@@ -76,20 +81,21 @@ class Edge:
 class _Reply:
     """`send`, which adds the headers of every answer and remembers the status."""
 
-    __slots__ = ("_bodyless", "_extra", "_send", "status")
+    __slots__ = ("_added", "_bodyless", "_extra", "_send", "status")
 
     def __init__(
-        self, send: Send, request_id: str, cors: Sequence[tuple[bytes, bytes]], bodyless: bool
+        self, send: Send, envelope: Envelope, cors: Sequence[tuple[bytes, bytes]], bodyless: bool
     ) -> None:
         self._send = send
-        self._extra = ((b"x-request-id", request_id.encode()), *cors)
+        self._extra = ((b"x-request-id", envelope.request_id.encode()), *cors)
+        self._added = envelope.added
         self._bodyless = bodyless
         self.status = 500
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers: list[Any] = [*message.get("headers", ()), *self._extra]
+            headers: list[Any] = [*message.get("headers", ()), *self._extra, *self._added]
             message["headers"] = headers
         elif self._bodyless and message["type"] == "http.response.body":
             message["body"] = b""

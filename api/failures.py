@@ -12,7 +12,7 @@ import structlog
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from redis.exceptions import RedisError
 
-from api.answers import Answer, Headers, Problem, failure
+from api.answers import Answer, Headers, Problem, Refusal, failure
 from domain.failures import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
 
 log = structlog.get_logger("api")
@@ -64,6 +64,18 @@ class UnsupportedMedia(Exception):
         self.found = found
 
 
+class TooManyRequests(Exception):
+    """The key has made more requests of a class than it may; `wait` is in seconds."""
+
+    def __init__(self, rate: str, limit: int, wait: int) -> None:
+        super().__init__(f"over {limit} a minute")
+        self.text = (
+            f"this key has made more requests of the class '{rate}' than the {limit} a minute "
+            f"that it may; try again in {wait} s"
+        )
+        self.wait = wait
+
+
 _DOMAIN: tuple[tuple[type[DomainError], int], ...] = (
     (NotFound, 404),
     (Forbidden, 403),
@@ -74,43 +86,50 @@ _HTTP_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 
 
 def answer_to(error: Exception, *, method: str, path: str, request_id: str) -> Answer:
-    """The answer to any exception; what nobody foresaw is 500, logged with its traceback."""
+    """The answer to any exception, in the envelope of the document that `path` belongs to; what
+    nobody foresaw is 500, logged with its traceback."""
+    return failure(_refusal(error, method, path, request_id), path)
+
+
+def _refusal(error: Exception, method: str, path: str, request_id: str) -> Refusal:
     match error:
         case BadRequest():
-            return failure(400, "bad_request", error.text, error.problems)
-        case Invalid():
-            problem = Problem(error.field, error.problem)
-            return failure(400, error.code, error.reason, [problem])
+            return Refusal(400, "bad_request", error.text, error.problems)
         case DomainError():
             return _refused(error)
-        case Unavailable():
-            return unavailable(error)
-        case RedisError():
-            return unavailable(Unavailable("redis", "Redis, which holds the read models, is away"))
+        case Unavailable() | RedisError():
+            return _unavailable(error)
         case Unauthorized():
             challenge = ((b"www-authenticate", b'ApiKey realm="errata", header="X-API-Key"'),)
-            return failure(401, "unauthorized", error.reason, headers=challenge)
+            return Refusal(401, "unauthorized", error.reason, headers=challenge)
         case BodyTooLarge():
             text = f"the body is larger than {error.limit} bytes"
-            return failure(413, "too_large", text, headers=((b"connection", b"close"),))
+            return Refusal(413, "too_large", text, headers=((b"connection", b"close"),))
         case UnsupportedMedia():
-            return failure(415, "unsupported_media_type", _unsupported(error.found))
+            return Refusal(415, "unsupported_media_type", _unsupported(error.found))
+        case TooManyRequests():
+            headers = ((RETRY_AFTER, b"%d" % error.wait),)
+            return Refusal(429, "rate_limited", error.text, headers=headers)
         case HTTPException() if error.status_code < 500:
             return _http(error, method, path)
     log.error("request failed", method=method, path=path, request_id=request_id, exc_info=error)
     text = f"an error of this server, not of the request; it is logged as request {request_id}"
-    return failure(500, "internal", text)
+    return Refusal(500, "internal", text)
 
 
-def unavailable(error: Unavailable) -> Answer:
+def _unavailable(error: Unavailable | RedisError) -> Refusal:
     """503 with the time to come back, for a part that is away."""
+    if isinstance(error, RedisError):
+        error = Unavailable("redis", "Redis, which holds the read models, is away")
     headers = ((RETRY_AFTER, b"%d" % error.retry_after),)
-    return failure(503, f"{error.part}_unavailable", error.reason, headers=headers)
+    return Refusal(503, f"{error.part}_unavailable", error.reason, headers=headers)
 
 
-def _refused(error: DomainError) -> Answer:
+def _refused(error: DomainError) -> Refusal:
+    if isinstance(error, Invalid):
+        return Refusal(400, error.code, error.reason, [Problem(error.field, error.problem)])
     status = next((status for kind, status in _DOMAIN if isinstance(error, kind)), 409)
-    return failure(status, error.code, error.reason)
+    return Refusal(status, error.code, error.reason)
 
 
 def _unsupported(found: str) -> str:
@@ -120,7 +139,7 @@ def _unsupported(found: str) -> str:
     )
 
 
-def _http(error: HTTPException, method: str, path: str) -> Answer:
+def _http(error: HTTPException, method: str, path: str) -> Refusal:
     headers: Headers = ()
     text = error.detail
     if isinstance(error, NotFoundException):
@@ -130,4 +149,4 @@ def _http(error: HTTPException, method: str, path: str) -> Answer:
         text = f"{method} is not possible on {path}; possible: {allowed}"
         headers = ((b"allow", allowed.encode()),)
     code = _HTTP_CODES.get(error.status_code, "refused")
-    return failure(error.status_code, code, text, headers=headers)
+    return Refusal(error.status_code, code, text, headers=headers)

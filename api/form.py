@@ -85,6 +85,12 @@ class Form:
         """A number."""
         return self._take(field, _number, "must be a number")
 
+    def number_or_null(self, field: str) -> int | float | UnsetType | None:
+        """A number, or null where that means something."""
+        if self._is_null(field):
+            return None
+        return self._take(field, _number, "must be a number or null")
+
     def flag(self, field: str) -> bool | UnsetType:
         """True or false."""
         return self._take(field, _flag, "must be true or false")

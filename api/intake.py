@@ -17,10 +17,11 @@ import msgspec
 from api.answers import Problem
 from api.failures import BadRequest
 from api.json_text import bad_escape, check_text, fields_with_bad_escapes, rewritten
-from domain.error_group import NULL, GroupingRecord, Level, Occurrence, ReportError
+from domain.error_group import NULL, GroupingRecord, Occurrence, ReportError
 from domain.fingerprint import group_report
 from domain.message import derived_id
 from domain.scrubbing import Scrubber
+from domain.vocabulary import Level
 
 T = TypeVar("T")
 

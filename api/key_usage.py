@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("api.key_usage")
 
 FLUSH_SECONDS = 2.0
+STOP_SECONDS = 1.0
 
 
 class UsageFlush:
@@ -29,6 +30,7 @@ class UsageFlush:
         self._usage = usage
         self._told: dict[str, int] = {}
         self._healthy = True
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -36,12 +38,11 @@ class UsageFlush:
         self._task = asyncio.create_task(self._keep_telling())
 
     async def stop(self) -> None:
-        """Tell what is left, and end."""
+        """Tell what is left, and end; a Redis that does not answer is not waited for."""
+        self._stopping.set()
         if self._task is not None:
+            await asyncio.wait({self._task}, timeout=STOP_SECONDS)
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        await self.flush()
 
     async def flush(self) -> None:
         """Tell what is new. What cannot be told while Redis is away is told later."""
@@ -61,8 +62,11 @@ class UsageFlush:
             self._healthy = True
 
     async def _keep_telling(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
+        stopping = False
+        while not stopping:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    stopping = await self._stopping.wait()
             await self.flush()
 
 

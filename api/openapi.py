@@ -11,8 +11,9 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import BaseRoute, HTTPRoute
 
 from api.answers import Failure
-from api.operations import Operation, Parameter, Reply
-from domain.integration import CHANNELS
+from api.limits import rate_of
+from api.operations import IF_NONE_MATCH, Operation, Parameter, Reply
+from domain.vocabulary import CHANNELS
 
 Json = dict[str, Any]
 
@@ -27,7 +28,12 @@ Every answer is an envelope: `{"data": ..., "status": "success"}`, or
 is wrong. Times are UTC (RFC 3339), ids are UUIDs.
 
 Every write answers with `X-Event-Position`; a read that sends it back as `X-Min-Position` sees
-that write. Every answer carries `X-Request-ID`: the one sent, or a new one.
+that write. Reads from read models answer with `X-Read-Position`: what they show includes
+everything up to there. Every answer carries `X-Request-ID`: the one sent, or a new one.
+
+Answers to GET have an `ETag`; sent back as `If-None-Match`, it makes the answer 304 while nothing
+has changed. Where `RATE_LIMITS` is on, each key has a budget a minute for each class of requests
+(`x-rate-limit`), which comes back evenly; `RateLimit-*` headers say what is left of it.
 """
 
 _FAILURES: Mapping[int, tuple[str, str, str]] = {
@@ -51,11 +57,22 @@ _FAILURES: Mapping[int, tuple[str, str, str]] = {
         "unsupported_media_type",
         "the body is declared as text/plain, and this route reads JSON",
     ),
+    429: (
+        "The key has used up its requests of this class; try again after `Retry-After` seconds.",
+        "rate_limited",
+        "this key has made more requests of the class 'general' than the 500 a minute that it may",
+    ),
     503: (
         "A part that is needed is away or behind; try again after `Retry-After` seconds.",
         "redis_unavailable",
         "Redis, which holds the read models, is away",
     ),
+}
+
+_BUDGET: Mapping[str, str] = {
+    "RateLimit-Limit": "Requests a minute of this class.",
+    "RateLimit-Remaining": "Requests that could be made at once.",
+    "RateLimit-Reset": "Seconds until the whole budget is there again.",
 }
 
 _PATH_VALUES: Mapping[str, list[str]] = {"integration": list(CHANNELS)}
@@ -69,7 +86,10 @@ def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
     for path, method, operation, name in described(routes):
         structs |= _structs_of(operation)
         item = paths.setdefault(_PATH_PARAMETER.sub(r"{\1}", path), {})
-        item[method.lower()] = _operation(operation, name, _PATH_PARAMETER.findall(path))
+        document = _operation(operation, name, _PATH_PARAMETER.findall(path))
+        if operation.permission and method == "GET":
+            _make_conditional(document)
+        item[method.lower()] = document
     schemas = msgspec.json.schema_components(
         sorted(structs, key=lambda struct: struct.__name__), ref_template=_REF
     )[1]
@@ -86,6 +106,7 @@ def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
             {"name": "errors", "description": "Report, read and change errors."},
             {"name": "alerts", "description": "Alert rules and incidents."},
             {"name": "analytics", "description": "Statistics and trends."},
+            {"name": "monitoring", "description": "Services, host, uptime, custom checks."},
             {"name": "settings", "description": "Keys, team, integrations, applications."},
             {"name": "health", "description": "Health, metrics, entry points."},
         ],
@@ -140,6 +161,7 @@ def _operation(operation: Operation, name: str, path_parameters: list[str]) -> J
     }
     if permission:
         document["x-permission"] = str(permission)
+        document["x-rate-limit"] = str(rate_of(operation))
     if operation.body is not None:
         document["requestBody"] = {
             "required": True,
@@ -153,9 +175,19 @@ def _operation(operation: Operation, name: str, path_parameters: list[str]) -> J
     return document
 
 
+def _make_conditional(document: Json) -> None:
+    """What every GET of the API does besides: see api.conditional."""
+    document["parameters"].append(_parameter(IF_NONE_MATCH))
+    names = ("X-Request-ID", "ETag", "Cache-Control", "X-Read-Position")
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    document["responses"]["200"]["headers"] |= headers
+    nothing_new = {"description": "What the client has still holds.", "headers": headers}
+    document["responses"]["304"] = nothing_new
+
+
 def _responses(operation: Operation) -> Json:
     responses = {status: _reply(reply) for status, reply in operation.replies.items()}
-    failures = set(operation.failures) | ({401, 403, 503} if operation.permission else set())
+    failures = set(operation.failures) | ({401, 403, 429, 503} if operation.permission else set())
     for status in failures - set(responses):
         responses[status] = _failure(status)
     return {str(status): responses[status] for status in sorted(responses)}
@@ -190,7 +222,10 @@ def _envelope(schema: Json) -> Json:
 def _failure(status: int) -> Json:
     description, code, text = _FAILURES[status]
     headers: Json = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
-    if status == 503:
+    if status == 429:
+        budget = (*_BUDGET, "RateLimit-Policy")
+        headers |= {name: {"$ref": f"#/components/headers/{name}"} for name in budget}
+    if status in (429, 503):
         headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
     example: Json = {"error": text, "status": "error", "code": code}
     if status == 400:
@@ -242,6 +277,28 @@ def _headers() -> Json:
         "X-Event-Position": {
             "description": "The position of the write in the log, for X-Min-Position.",
             "schema": {"type": "integer", "minimum": 1},
+        },
+        "X-Read-Position": {
+            "description": "The answer shows everything up to this position of the log. Absent "
+            "where it comes from no read model.",
+            "schema": {"type": "integer", "minimum": 0},
+        },
+        "ETag": {
+            "description": "Differs when the answer does; of things with a `version`, the version.",
+            "schema": {"type": "string"},
+            "example": '"3"',
+        },
+        "Cache-Control": {
+            "description": "To be kept by the client alone, and to be asked about each time.",
+            "schema": {"const": "private, max-age=0, must-revalidate"},
+        },
+        **{
+            name: {"description": about, "schema": {"type": "integer", "minimum": 0}}
+            for name, about in _BUDGET.items()
+        },
+        "RateLimit-Policy": {
+            "description": "The limit and its seconds, such as 500;w=60.",
+            "schema": {"type": "string"},
         },
         "Retry-After": {
             "description": "Seconds to wait before the next attempt.",

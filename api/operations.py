@@ -76,6 +76,14 @@ IDEMPOTENCY_KEY = Parameter(
     "5f2c-retry-1",
     where="header",
 )
+IF_NONE_MATCH = Parameter(
+    "If-None-Match",
+    {"type": "string"},
+    "The `ETag` of the answer that the client has, or a list of them, or *: 304 where it still "
+    "holds.",
+    '"9f86d081884c7d65"',
+    where="header",
+)
 LIMIT = Parameter(
     "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}, "How many.", 20
 )

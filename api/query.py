@@ -16,7 +16,7 @@ import msgspec
 
 from api.answers import Problem
 from api.failures import BadRequest
-from domain.error_group import Level
+from domain.vocabulary import Level
 from projections.error_groups import ErrorFilter, Sort
 
 T = TypeVar("T")

@@ -28,6 +28,7 @@ async def up_to_date(call: Call, read_model: str) -> None:
     whole(call, read_model)
     if least:
         await reached(call, read_model, least)
+    _note(call, read_model)
 
 
 async def caught_up(call: Call, read_model: str) -> None:
@@ -39,6 +40,7 @@ async def caught_up(call: Call, read_model: str) -> None:
     await positions.look()
     whole(call, read_model)
     await reached(call, read_model, head)
+    _note(call, read_model)
 
 
 async def reached(call: Call, read_model: str, position: int) -> None:
@@ -58,6 +60,11 @@ def whole(call: Call, read_model: str) -> None:
         progress = f"{rebuild.position:,} of {rebuild.target:,} events"
         reason = f"the read model {read_model} is being rebuilt ({progress})"
         raise Unavailable("projections", reason, retry_after=2)
+
+
+def _note(call: Call, read_model: str) -> None:
+    """Remember where the read model is, for X-Read-Position: what is read next is no older."""
+    call.envelope.reads[read_model] = call.container.positions.position(read_model)
 
 
 def min_position(call: Call) -> int:

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from domain.error_group import Level
+from domain.vocabulary import Level
 
 NOT_BLANK = r"\S"
 

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from api.schemas import ShortText
-from domain.integration import Channel, IntegrationStatus, Preview
+from domain.integration import IntegrationStatus, Preview
+from domain.vocabulary import Channel
 
 PermissionName = Literal["ingest", "read", "write", "admin"]
 RoleName = Literal["owner", "admin", "developer", "viewer"]
@@ -38,7 +39,9 @@ class ApiKeyRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
         Annotated[list[PermissionName], Meta(min_length=1)] | None,
         Meta(description="Absent: read."),
     ] = None
-    expires_at: Annotated[datetime | None, Meta(description="In the future. Absent: never.")] = None
+    expires_at: Annotated[
+        Annotated[datetime, Meta(tz=True)] | None, Meta(description="In the future. Absent: never.")
+    ] = None
     app: Annotated[
         AppName | None, Meta(description="Absent: all, or the application of the key that asks.")
     ] = None
@@ -85,7 +88,7 @@ class NewApiKeyBody(msgspec.Struct, kw_only=True):
 class InviteRequest(msgspec.Struct):
     """Whom to invite, into which role. An e-mail address is in the team once, in any case."""
 
-    email: Annotated[str, Meta(min_length=3, max_length=256)]
+    email: Annotated[str, Meta(max_length=200, extra_json_schema={"format": "email"})]
     role: RoleName
 
 

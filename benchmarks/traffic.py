@@ -10,7 +10,8 @@ from functools import lru_cache
 
 import msgspec
 
-from domain.error_group import Level, group_id
+from domain.error_group import group_id
+from domain.vocabulary import Level
 
 API_KEY = b"test-api-key"
 GROUPS = 500

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import msgspec
 
-from domain.app import ANY_APP
 from domain.decider import Decider
 from domain.failures import AlreadyExists, Conflict, NotFound
 from domain.message import Command, Event, Recorded
 from domain.rule_settings import RuleSettings, RuleWish, merged, settled
+from domain.vocabulary import ANY_APP
 
 # -- commands ------------------------------------------------------------------------------------
 

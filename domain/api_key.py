@@ -13,11 +13,11 @@ from uuid import UUID
 
 import msgspec
 
-from domain.app import ANY_APP
 from domain.decider import Decider
 from domain.failures import AlreadyExists, Forbidden, Invalid, NotFound
 from domain.message import Command, Event, Recorded, derived_id
 from domain.permissions import OWNER, ROLES, implied, may_grant
+from domain.vocabulary import ANY_APP
 
 # -- commands ------------------------------------------------------------------------------------
 

@@ -13,10 +13,6 @@ from domain.decider import Decider
 from domain.failures import AlreadyExists, Invalid
 from domain.message import Command, Event, Recorded, derived_id
 
-DEFAULT_APP = "default"
-ANY_APP = "*"
-"""What a key that may act on every application is bound to."""
-
 APP_ID_RULE = "1 to 100 letters, digits, '.', '_', '-', first a letter or digit"
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -31,7 +31,7 @@ class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     target: str
     interval: int = 60
-    timeout: Number = 5
+    timeout: int = 5
     expected_status: int | None = DEFAULT_STATUS
     body_text: str | None = None
     enabled: bool = True
@@ -67,7 +67,7 @@ def settled(wish: CheckWish) -> CheckSettings:
     for flaw in [*missing(wish), *flaws(wish)]:
         raise flaw
     fields = given(wish)
-    fields["interval"] = int(fields.get("interval", 60))
+    fields |= {name: int(fields[name]) for name in ("interval", "timeout") if name in fields}
     status = fields.get("expected_status")
     if is_address(fields["target"]):
         fields["expected_status"] = None
@@ -132,9 +132,11 @@ def _interval(wish: CheckWish) -> Invalid | None:
 
 def _timeout(wish: CheckWish) -> Invalid | None:
     value = wish.timeout
-    if isinstance(value, UnsetType) or LEAST_TIMEOUT <= value <= MOST_TIMEOUT:
+    if isinstance(value, UnsetType):
         return None
-    return Invalid("timeout", f"must be {LEAST_TIMEOUT} to {MOST_TIMEOUT} seconds")
+    if LEAST_TIMEOUT <= value <= MOST_TIMEOUT and value == int(value):
+        return None
+    return Invalid("timeout", f"must be {LEAST_TIMEOUT} to {MOST_TIMEOUT} whole seconds")
 
 
 def _expected_status(wish: CheckWish) -> Invalid | None:

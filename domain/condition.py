@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from domain.error_group import Level
+from domain.vocabulary import Level
 
 Metric = Literal[
     "error_count",

@@ -18,8 +18,8 @@ import msgspec
 from domain.decider import Decider
 from domain.failures import NotFound
 from domain.message import Command, Event, Recorded, derived_id
+from domain.vocabulary import Level
 
-Level = Literal["error", "warning", "info", "debug"]
 Status = Literal["absent", "open", "resolved"]
 
 
@@ -44,7 +44,8 @@ class Occurrence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One report as the application sent it, scrubbed. `context` and `user` are JSON, kept whole.
 
     `timestamp` is when it happened, by the application's clock; `event_id` is the client's own
-    id of this report; `filtered` counts the secrets that were taken out.
+    id of this report; `filtered` counts the secrets that were taken out. `code` is the
+    application's own name of the error; `parsed_stack` is JSON, the frames as the client read them.
     """
 
     message: str
@@ -63,6 +64,11 @@ class Occurrence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     release: str | None = None
     fatal: bool = False
     filtered: int = 0
+    code: str | None = None
+    platform: str | None = None
+    platform_version: str | None = None
+    user_id: str | None = None
+    parsed_stack: msgspec.Raw = NULL
 
 
 # -- commands ------------------------------------------------------------------------------------

@@ -44,11 +44,13 @@ def group_report(
     message: str,
     stack_trace: str | None,
     override: str | list[str] | tuple[str, ...] | None = None,
+    code: str | None = None,
 ) -> Grouping:
     """The group a report belongs to. Pure, never raises, linear in the size of the report.
 
     ``override`` is the client's own fingerprint; it replaces ours, and ``{{ default }}`` in it
-    stands for ours.
+    stands for ours. A report with a ``code`` is grouped by it alone: whoever names their errors
+    has said which are one.
     """
     if stack_trace is not None and not stack_trace.strip():
         stack_trace = None
@@ -59,7 +61,7 @@ def group_report(
     # What varies between reports of one error is gone from the text: they share this answer.
     short = short and len(text) <= _REMEMBERED_TRACE
     grouped = _grouped if short else _grouped.__wrapped__
-    return grouped(type_, text, stack_trace, _as_tuple(override))
+    return grouped(type_, text, stack_trace, _as_tuple(override), code or "")
 
 
 @lru_cache(maxsize=_REMEMBERED_REPORTS)
@@ -72,11 +74,11 @@ def _traced(stack_trace: str | None) -> tuple[StackTrace | None, tuple[str, ...]
 
 @lru_cache(maxsize=_REMEMBERED_REPORTS)
 def _grouped(
-    type_: str | None, text: str, stack_trace: str | None, given: tuple[str, ...]
+    type_: str | None, text: str, stack_trace: str | None, given: tuple[str, ...], code: str
 ) -> Grouping:
     short = len(stack_trace or "") <= _REMEMBERED_TRACE
     trace, pattern = (_traced if short else _traced.__wrapped__)(stack_trace)
-    chosen = _own_parts(type_, text, trace, pattern)
+    chosen = _code_parts(code) if code else _own_parts(type_, text, trace, pattern)
     if given:
         chosen = _replaced(given, chosen)
     parts = (f"version {GROUPING_VERSION}", *(part for part, _ in chosen))
@@ -87,7 +89,7 @@ def _grouped(
         parts=parts,
         reasons=reasons,
         type=type_,
-        words=_words(type_, text, trace),
+        words=_words(type_, f"{text} {code}" if code else text, trace),
     )
 
 
@@ -110,6 +112,10 @@ def _own_parts(
         (text, "The message, its variable values replaced by placeholders."),
         *((frame, frames_reason if at == 0 else "") for at, frame in enumerate(pattern)),
     )
+
+
+def _code_parts(code: str) -> Chosen:
+    return (("code", ""), (code, f"The report's code is {code[:100]!r}."))
 
 
 def _pattern_reason(trace: StackTrace | None, pattern: tuple[str, ...]) -> str:

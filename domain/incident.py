@@ -11,16 +11,14 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from domain.app import ANY_APP, DEFAULT_APP
 from domain.decider import Decider
 from domain.failures import AlreadyExists, Conflict, Invalid, NotFound
 from domain.message import Command, Event, Recorded
+from domain.vocabulary import ANY_APP, DEFAULT_APP, SEVERITIES, Severity
 from domain.wish import Policy, broken, given, one_of, short_text
 
-Severity = Literal["low", "medium", "high", "critical"]
 Status = Literal["open", "investigating", "resolved", "closed"]
 
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 STATUSES: tuple[Status, ...] = get_args(Status)
 MAX_DESCRIPTION = 10_000
 

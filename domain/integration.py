@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -17,9 +17,7 @@ import msgspec
 from domain.decider import Decider
 from domain.failures import Conflict, NotFound
 from domain.message import Command, Event, Recorded, derived_id
-
-Channel = Literal["slack", "email", "webhook", "sms"]
-CHANNELS: tuple[Channel, ...] = get_args(Channel)
+from domain.vocabulary import CHANNELS, Channel
 
 IntegrationStatus = Literal["not_configured", "configured", "connected", "failing"]
 

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from domain.integration import Channel, Preview
+from domain.integration import Preview
 from domain.member import EMAIL_RULE, is_email
+from domain.vocabulary import Channel
 
 MASK = "****"
 

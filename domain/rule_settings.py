@@ -10,7 +10,6 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from domain.app import ANY_APP, DEFAULT_APP
 from domain.condition import (
     MAX_THRESHOLD,
     WINDOW_FORMS,
@@ -22,8 +21,7 @@ from domain.condition import (
 )
 from domain.condition_parser import WrittenCondition, parse
 from domain.failures import Invalid
-from domain.incident import SEVERITIES, Severity
-from domain.integration import CHANNELS, Channel
+from domain.vocabulary import ANY_APP, CHANNELS, DEFAULT_APP, SEVERITIES, Channel, Severity
 from domain.wish import Policy, broken, given, one_of, short_text
 
 

@@ -16,10 +16,11 @@ import redis.asyncio as async_redis
 
 from domain import app as apps
 from domain.api_key import IssueApiKey, RevokeApiKey, key_hash, key_preview
-from domain.app import ANY_APP, RegisterApp
+from domain.app import RegisterApp
 from domain.failures import NotFound, Unavailable
 from domain.message import Command, Committed, Context
 from domain.permissions import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, Permission, parse_permissions
+from domain.vocabulary import ANY_APP
 from errata.bootstrap import open_store
 from errata.worker import DecodedLog
 from infra.clock import utc_now

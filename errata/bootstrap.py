@@ -14,24 +14,32 @@ import redis.asyncio as async_redis
 from redis.exceptions import RedisError
 
 from api.container import Container, Health
+from api.monitoring_ports import Monitoring
 from domain.api_key import IssueApiKey, key_hash, key_preview
-from domain.app import ANY_APP, DEFAULT_APP, RegisterApp
+from domain.app import RegisterApp
 from domain.failures import AlreadyExists, Unavailable
 from domain.message import Command, Context, derived_id
 from domain.permissions import ALL_PERMISSIONS, OWNER
+from domain.rate_limit import Rate
 from domain.scrubbing import Scrubber
+from domain.vocabulary import ANY_APP, DEFAULT_APP
 from infra.clock import utc_now
 from infra.event_store.migrations import migrate
 from infra.event_store.store import EventStore, KeyStates
 from infra.heartbeat import alive_command
 from infra.last_used import LastUsed
 from infra.notifications import Notifier
+from infra.probes import Board
+from infra.rate_limits import RateLimits
 from infra.redis import connect_async
+from infra.request_stats import RequestStats
+from infra.samples import Samples
 from infra.secrets import SecretBox
 from infra.settings import Settings
 from infra.telemetry import Metrics
 from projections.directory.api_keys import ApiKeyQueries, ApiKeys
 from projections.directory.apps import AppQueries, Apps
+from projections.directory.checks import CheckQueries, Checks
 from projections.directory.incidents import IncidentQueries, Incidents
 from projections.directory.integrations import IntegrationQueries, Integrations
 from projections.directory.members import MemberQueries, Members
@@ -42,6 +50,7 @@ from projections.positions import Positions
 from projections.registry import READ_MODELS
 from projections.runner import Stopped, stopped_key
 from projections.stats import Stats, StatsQueries
+from projections.uptime import ServiceUptime, UptimeQueries
 
 HEALTH_SECONDS = 1.0
 """How long /health waits for a part before it calls it down."""
@@ -78,6 +87,8 @@ def container(settings: Settings) -> Container:
     store = event_store(settings, metrics)
     metrics.watch_queue(lambda: store.committer.waiting)
     client = connect_async(settings.redis_url_or_fail())
+    requests = RequestStats(client)
+    metrics.pass_on(requests.count)
     positions = Positions(client, [model.keyspace() for model in READ_MODELS], store.head)
 
     async def health() -> Health:
@@ -95,6 +106,13 @@ def container(settings: Settings) -> Container:
         incidents=IncidentQueries(client, Incidents().keyspace()),
         members=MemberQueries(client, Members().keyspace()),
         integrations=IntegrationQueries(client, Integrations().keyspace()),
+        monitoring=Monitoring(
+            uptime=UptimeQueries(client, ServiceUptime().keyspace()),
+            checks=CheckQueries(client, Checks().keyspace()),
+            board=Board(client),
+            requests=requests,
+            host=Samples(client),
+        ),
         key_source=KeyStates(store.reader),
         key_usage=LastUsed(client),
         secrets=SecretBox(settings.secret_key, settings.data_dir),
@@ -108,9 +126,19 @@ def container(settings: Settings) -> Container:
         cors_origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
         version=version("errata"),
-        startup=(store.start, positions.start),
-        shutdown=(positions.stop, store.stop, client.aclose),
+        limiter=RateLimits(client, _limits(settings)) if settings.rate_limits else None,
+        startup=(store.start, positions.start, requests.start),
+        shutdown=(requests.stop, positions.stop, store.stop, client.aclose),
     )
+
+
+def _limits(settings: Settings) -> dict[Rate, int]:
+    """Requests a minute, by class."""
+    return {
+        Rate.REPORTS: settings.rate_limit_reports,
+        Rate.ANALYTICS: settings.rate_limit_analytics,
+        Rate.GENERAL: settings.rate_limit_general,
+    }
 
 
 async def look(store: EventStore, client: async_redis.Redis) -> Health:

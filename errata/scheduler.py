@@ -8,8 +8,10 @@ import threading
 import structlog
 from redis.exceptions import RedisError
 
+from errata.monitoring import run_monitor
 from infra.heartbeat import beat_commands, farewell_command
 from infra.log_upkeep import upkeep
+from infra.monitor import Role
 from infra.redis import connect
 from infra.scheduler import Scheduler
 from infra.settings import Settings
@@ -17,6 +19,8 @@ from infra.settings import Settings
 log = structlog.get_logger("errata.scheduler")
 
 BEAT_SECONDS = 1.0
+STOP_SECONDS = 2.0
+"""How long the monitor may take to say its last word."""
 
 
 def run_scheduler(settings: Settings, stop: threading.Event) -> None:
@@ -27,8 +31,14 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         target=_beat, args=(settings.redis_url_or_fail(), stop), name="heartbeat", daemon=True
     )
     heart.start()
+    role = Role(leads=lambda: scheduler.leading, away=lambda: scheduler.away)
+    watch = threading.Thread(
+        target=run_monitor, args=(settings, role, stop), name="monitor", daemon=True
+    )
+    watch.start()
     scheduler.run(stop)
     heart.join(BEAT_SECONDS)
+    watch.join(STOP_SECONDS)
 
 
 def _beat(redis_url: str, stop: threading.Event) -> None:

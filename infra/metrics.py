@@ -57,6 +57,7 @@ class Metrics:
     def __init__(self, settings: Described) -> None:
         self._registry = CollectorRegistry()
         self._depth: Callable[[], int] = lambda: 0
+        self._hearers: list[Callable[[str, str, int, float], None]] = []
         self._requests: dict[tuple[str, str, int], _Request] = {}
         self._read_models: dict[str, _ReadModel] = {}
         self._request_count = self._counter(
@@ -64,6 +65,9 @@ class Metrics:
         )
         self._request_seconds = self._histogram(
             "http_request_seconds", "Time to answer.", _REQUEST_SECONDS, "method", "route"
+        )
+        self._cached = self._counter(
+            "cache_requests_total", "Questions that memory could answer or not.", "cache", "outcome"
         )
         self._commit_events = self._histogram(
             "commit_events", "Events committed together.", _COMMIT_EVENTS
@@ -95,6 +99,16 @@ class Metrics:
         children = self._requests.get(known) or self._request_children(*known)
         children.answered.inc()
         children.seconds.observe(seconds)
+        for hear in self._hearers:
+            hear(method, route, status, seconds)
+
+    def cached(self, cache: str, *, hit: bool) -> None:
+        """One question to the cache of this name. The hit ratio is hits by all outcomes."""
+        self._cached.labels(cache, "hit" if hit else "miss").inc()
+
+    def pass_on(self, hear: Callable[[str, str, int, float], None]) -> None:
+        """Tell `hear` of every request too, as `request` is told."""
+        self._hearers.append(hear)
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Ask `depth` how many commands wait, with every commit and when metrics are read."""

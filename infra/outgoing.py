@@ -61,11 +61,14 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[tuple[Any, ...
 
     Raises Refused where any of them is not public, unless those are allowed; OSError where the
     name has none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a name that DNS could not even be asked for
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
     for _, _, _, _, address in found:
         reason = None if allow_private else refusal(str(address[0]))
         if reason is not None:
-            raise Refused(reason if host == address[0] else f"{host} leads to {reason}")
+            raise Refused(reason if host == address[0] else f"{host}: {reason}")
     return [(family, address) for family, _, _, _, address in found]
 
 
@@ -95,7 +98,21 @@ def post(
     seconds: float,
     allow_private: bool,
 ) -> int:
-    """Send a body to an http(s) URL; the status of the answer. Blocks.
+    """Send a body to an http(s) URL; the status of the answer. Blocks. Raises as `exchange`."""
+    return exchange("POST", url, body, headers, seconds=seconds, allow_private=allow_private)[0]
+
+
+def exchange(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    seconds: float,
+    allow_private: bool,
+) -> tuple[int, bytes]:
+    """One request to an http(s) URL: the status of the answer, and the first 64 KiB of its body.
+    Blocks, with `seconds` for each step.
 
     Raises Refused, OSError (ssl.SSLError and TimeoutError among them), HTTPException, and
     ValueError for what is no such URL."""
@@ -111,10 +128,9 @@ def post(
         connection.sock = sock
         target = parts._replace(scheme="", netloc="", fragment="", path=parts.path or "/")
         named = {"Host": parts.netloc.rpartition("@")[2], "Connection": "close"}
-        connection.request("POST", target.geturl(), body, {**named, **headers})
+        connection.request(method, target.geturl(), body, {**named, **headers})
         response = connection.getresponse()
-        response.read(_ANSWER_BYTES)
-        return response.status
+        return response.status, response.read(_ANSWER_BYTES)
     finally:
         connection.close()
         sock.close()

@@ -108,6 +108,7 @@ class Scheduler:
         self, database_url: str, jobs: Sequence[Job], *, frozen_seconds: int = FROZEN_SECONDS
     ) -> None:
         self._leadership = Leadership(database_url, frozen_seconds)
+        self._away = False
         self._timetable = BackgroundScheduler(
             timezone=UTC,
             # One thread: the jobs share a session, and each is short.
@@ -127,20 +128,24 @@ class Scheduler:
         """Whether this scheduler is the one that works."""
         return self._leadership.session is not None
 
+    @property
+    def away(self) -> bool:
+        """Whether the database could not be reached the last time, so that nobody can lead."""
+        return self._away
+
     def run(self, stop: threading.Event) -> None:
         """Lead or stand by until `stop` is set. An unreachable database is waited out."""
         self._timetable.start(paused=True)
-        away = False
         try:
             while not stop.is_set():
                 led = self.leading
                 try:
                     self._leadership.keep()
-                    away = False
+                    self._away = False
                 except psycopg.Error as error:
-                    if not away:
+                    if not self._away:
                         log.warning("the database is away", reason=_line(error))
-                    away = True
+                    self._away = True
                 self._follow(led)
                 stop.wait(_TURN_SECONDS)
         finally:

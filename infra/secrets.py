@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from domain.failures import Conflict
+from domain.failures import Conflict, Unavailable
 from domain.integration import Sealed
 
 FILE = "secret.key"
@@ -31,12 +31,13 @@ class SecretBox:
         self._path = data_dir / FILE
 
     def seal(self, plain: bytes) -> Sealed:
-        """What may stand in an event. Raises OSError where the key's file cannot be used."""
+        """What may stand in an event. Raises Unavailable where the key's file cannot be used."""
         digest = hmac.new(self._derived("digest"), plain, hashlib.sha256).hexdigest()
         return Sealed(self._fernet.encrypt(plain).decode(), digest)
 
     def open(self, sealed: Sealed) -> bytes:
-        """The plain value. Raises Conflict where it was sealed with another key."""
+        """The plain value. Raises Conflict where it was sealed with another key, Unavailable where
+        the key's file cannot be used."""
         try:
             return self._fernet.decrypt(sealed.ciphertext)
         except InvalidToken:
@@ -54,9 +55,13 @@ class SecretBox:
     def _key(self) -> bytes:
         if self._given is not None:
             return self._given.encode()
-        if not self._path.exists():
-            _create(self._path)
-        return self._path.read_bytes()
+        try:
+            if not self._path.exists():
+                _create(self._path)
+            return self._path.read_bytes()
+        except OSError as error:
+            reason = f"the secret key {self._path} cannot be used ({error.strerror})"
+            raise Unavailable("secrets", f"{reason}; ERRATA_SECRET_KEY takes its place") from None
 
 
 def _create(path: Path) -> None:

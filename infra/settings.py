@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     archive: Path
     retention_days: int
     rate_limits: bool
+    rate_limit_reports: int
+    rate_limit_analytics: int
+    rate_limit_general: int
     cors_origins: tuple[str, ...]
     allow_private_targets: bool
     scrub_keys: tuple[str, ...]
@@ -158,6 +161,27 @@ SETTINGS: tuple[Setting, ...] = (
         "days after which events leave the log for the archive",
     ),
     Setting("RATE_LIMITS", "rate_limits", "off", values.switch, "limit the requests of each key"),
+    Setting(
+        "RATE_LIMIT_REPORTS",
+        "rate_limit_reports",
+        "1000",
+        values.number(1, 1_000_000),
+        "reports a minute from each key",
+    ),
+    Setting(
+        "RATE_LIMIT_ANALYTICS",
+        "rate_limit_analytics",
+        "100",
+        values.number(1, 1_000_000),
+        "questions a minute from each key for statistics, trends and monitoring",
+    ),
+    Setting(
+        "RATE_LIMIT_GENERAL",
+        "rate_limit_general",
+        "500",
+        values.number(1, 1_000_000),
+        "other requests a minute from each key",
+    ),
     Setting(
         "CORS_ORIGINS",
         "cors_origins",

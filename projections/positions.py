@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 from bisect import bisect_left, insort
 from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
 from typing import NamedTuple
 
 import redis.asyncio as redis
@@ -27,6 +28,9 @@ POLL_SECONDS = 0.25
 FAR_BEHIND = 10_000
 """Events. A read model found further behind than this at the start is taken for one that is being
 rebuilt: nobody saw whether it ever was whole."""
+
+CERTAIN_SECONDS = 1.0
+"""Seconds after the last look until which the known positions are taken for the true ones."""
 
 Head = Callable[[], Awaitable[int]]
 """Asks the log for the position of its last event; raises Unavailable while the log is away."""
@@ -51,6 +55,7 @@ class _Watched:
     def __init__(self, space: Keyspace) -> None:
         self.checkpoint = space.checkpoint
         self.position: int | None = None
+        self.steps_back = 0
         self.target = 0
         self.waiters: list[_Waiter] = []
         self._numbers = 0
@@ -92,6 +97,7 @@ class Positions:
         self._looking: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._looked: float | None = None
 
     async def start(self) -> None:
         """Begin to listen and to look."""
@@ -108,6 +114,17 @@ class Positions:
     def position(self, name: str) -> int:
         """The last known position of a read model; 0 before it is known."""
         return self._watched[name].position or 0
+
+    def edition(self, name: str) -> tuple[int, int]:
+        """What an answer belongs to that is read from now on: how often the read model was seen
+        to go back, and its position. A half rebuilt one may have been read at a known position
+        just before anybody noticed; such an answer is of an edition that never comes again."""
+        return self._watched[name].steps_back, self.position(name)
+
+    @property
+    def certain(self) -> bool:
+        """Whether the checkpoints have been read just now; no more so while Redis is away."""
+        return self._looked is not None and monotonic() - self._looked < CERTAIN_SECONDS
 
     def rebuilding(self, name: str) -> Rebuild | None:
         """How far the rebuild of a read model has come; None while it is whole."""
@@ -146,6 +163,7 @@ class Positions:
             pipeline.get(one.checkpoint)
         for one, value in zip(watched, await pipeline.execute(), strict=True):
             await self._saw(one, _at(value))
+        self._looked = monotonic()
 
     async def _saw(self, watched: _Watched, position: int) -> None:
         known = watched.position
@@ -160,6 +178,7 @@ class Positions:
             # Messages run ahead of this look, so a step back is believed only when seen again.
             again = _at(await self._client.get(watched.checkpoint))
             if again < known:
+                watched.steps_back += 1
                 watched.target = max(known, watched.target)
                 with contextlib.suppress(Unavailable):
                     watched.target = max(await self._head(), again + 1)
@@ -196,6 +215,7 @@ class Positions:
             watched.moved(int(position))
         else:
             # A position behind the known one may mean that Redis was flushed: look at once.
+            watched.steps_back += int(position) < (watched.position or 0)
             self._hurry.set()
 
 

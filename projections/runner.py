@@ -150,18 +150,32 @@ class Runner:
         and None where that is the very first."""
         try:
             writes = self._models[keyspace].fold(keyspace, page.events)
-        except Indigestible as error:
-            bad = error.recorded
+        except Exception as error:  # noqa: BLE001 - any of them stops this read model alone
+            bad, reason = self._culprit(keyspace, page, error)
             before = tuple(event for event in page.events if event.position < bad.position)
             if before:
                 return self._fold(keyspace, Page(page.start, bad.position - 1, before))
-            self._stop(keyspace, bad.position, str(bad.event_id), error.reason)
+            self._stop(keyspace, bad.position, str(bad.event_id), reason)
             return None
         # Whoever moves on says so, for it may have been another worker that stood still.
         goes_on = ("DEL", stopped_key(keyspace))
         checkpoint = ("SET", keyspace.checkpoint, page.end)
         announce = ("PUBLISH", POSITIONS, f"{keyspace.name}.v{keyspace.version} {page.end}")
         return _Change(keyspace, page.start, (*writes, goes_on, checkpoint, announce), page.end)
+
+    def _culprit(
+        self, keyspace: Keyspace, page: Page, error: Exception
+    ) -> tuple[Recorded[Any], str]:
+        """The event at which a fold failed, and why. A fold that failed by a mistake of its own
+        does not name the event: the first that fails alone is it, or else the page's first."""
+        if isinstance(error, Indigestible):
+            return error.recorded, error.reason
+        for recorded in page.events:
+            try:
+                self._models[keyspace].fold(keyspace, (recorded,))
+            except Exception as alone:  # noqa: BLE001
+                return recorded, f"{type(alone).__name__}: {alone}"
+        return page.events[0], f"{type(error).__name__}: {error}"
 
     def _move_on(self, changes: Sequence[_Change]) -> bool:
         """Write what was folded. All read models go in one transaction, as each costs two round

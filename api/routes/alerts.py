@@ -74,7 +74,7 @@ async def get_rule(request: Call) -> Answer:
         rule = await request.container.rules.one(rule_id)
     if rule is None or not request.auth.may_see(rule.settings.app):
         raise NotFound("no such alert rule")
-    return success(encode_json(_body(rule)))
+    return success(encode_json(_body(rule)), version=rule.version)
 
 
 @put("/alerts/rules/{rule_id:str}", opt={"operation": CHANGE_RULE})
@@ -145,7 +145,9 @@ def _answer(committed: Committed, *, status: int = 200) -> Answer:
         created_at=state.created_at,
         updated_at=state.updated_at,
     )
-    return success(encode_json(_body(rule)), status=status, position=committed.position)
+    return success(
+        encode_json(_body(rule)), status=status, position=committed.position, version=rule.version
+    )
 
 
 def _body(rule: ListedRule) -> AlertRuleBody:

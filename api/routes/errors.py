@@ -11,6 +11,7 @@ from litestar import delete, get, post, put
 from api.answers import Answer, array, deleted, encode_json, success
 from api.applications import for_reading
 from api.bulk import ACTIONS, outcome_of, read_bulk
+from api.cache import ERROR_LISTS, cached
 from api.call import Call
 from api.failures import BadRequest
 from api.query import ListQuery, list_query
@@ -24,10 +25,10 @@ from api.routes.errors_described import (
     RESOLVE_ERROR,
 )
 from api.schemas import BulkBody, StandingBody
-from domain.app import ANY_APP
 from domain.error_group import DeleteError, ReopenError, ResolveError
 from domain.failures import NotFound
 from domain.message import Command
+from domain.vocabulary import ANY_APP
 from projections.error_groups import ErrorPage
 
 
@@ -45,12 +46,8 @@ async def list_errors(request: Call) -> Answer:
     app = for_reading(request.auth, query.filter.app)
     query = msgspec.structs.replace(query, filter=msgspec.structs.replace(query.filter, app=app))
     await up_to_date(request, ERROR_GROUPS)
-    page = await _page(request, query)
-    if not page.total:
-        # Nothing at all may mean that Redis was emptied a moment ago: that is no answer.
-        await caught_up(request, ERROR_GROUPS)
-        page = await _page(request, query)
-    return success(_list_body(page, query))
+    body = await cached(request, ERROR_LISTS, ERROR_GROUPS, query, lambda: _list(request, query))
+    return success(body)
 
 
 @get("/errors/{error_id:str}", opt={"operation": GET_ERROR})
@@ -116,6 +113,15 @@ async def _may_change(request: Call, error_id: UUID) -> None:
         latest = await request.container.occurrences.of_error(error_id, before=None, limit=1)
         if any(one.event.app != request.auth.app for one in latest.occurrences):
             raise NotFound("no such error")
+
+
+async def _list(request: Call, query: ListQuery) -> bytes:
+    page = await _page(request, query)
+    if not page.total:
+        # Nothing at all may mean that Redis was emptied a moment ago: that is no answer.
+        await caught_up(request, ERROR_GROUPS)
+        page = await _page(request, query)
+    return _list_body(page, query)
 
 
 async def _page(request: Call, query: ListQuery) -> ErrorPage:

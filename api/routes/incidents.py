@@ -26,18 +26,17 @@ from api.routes.incidents_described import (
 from api.versions import expected_version
 from domain.failures import Invalid, NotFound
 from domain.incident import (
-    SEVERITIES,
     STATUSES,
     ChangeIncident,
     Incident,
     IncidentWish,
     OpenIncident,
-    Severity,
     Status,
     flaws,
     missing,
 )
 from domain.message import Committed
+from domain.vocabulary import SEVERITIES, Severity
 from projections.directory.incidents import IncidentFilter, ListedIncident
 from projections.paging import ListPage, Wanted
 
@@ -85,7 +84,7 @@ async def get_incident(request: Call) -> Answer:
         raise NotFound("no such incident")
     incident, timeline = found
     body = IncidentDetailBody(**_fields(incident), timeline=timeline)
-    return success(encode_json(body))
+    return success(encode_json(body), version=incident.version)
 
 
 @put("/alerts/incidents/{incident_id:str}", opt={"operation": CHANGE_INCIDENT})
@@ -157,7 +156,7 @@ def _answer(committed: Committed, *, status: int = 200) -> Answer:
         updated_at=state.updated_at,
     )
     body = encode_json(IncidentBody(**_fields(incident)))
-    return success(body, status=status, position=committed.position)
+    return success(body, status=status, position=committed.position, version=incident.version)
 
 
 def _fields(incident: ListedIncident) -> dict[str, Any]:

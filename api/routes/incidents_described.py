@@ -24,8 +24,9 @@ from api.operations import (
     text,
 )
 from api.versions import IF_MATCH
-from domain.incident import MOVES, SEVERITIES, STATUSES
+from domain.incident import MOVES, STATUSES
 from domain.permissions import Permission
+from domain.vocabulary import SEVERITIES
 
 _MEMBER = "8a1f3b52-9c0d-4f6e-8b7a-2d5e4c3b1a09"
 

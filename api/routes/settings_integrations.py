@@ -21,7 +21,6 @@ from api.routes.settings_integrations_described import (
 from api.settings_schemas import IntegrationBody, IntegrationListBody
 from domain.failures import Conflict
 from domain.integration import (
-    Channel,
     ClearIntegration,
     ConfigureIntegration,
     Integration,
@@ -30,6 +29,7 @@ from domain.integration import (
 )
 from domain.integration_config import Config, read_config
 from domain.notification import Message
+from domain.vocabulary import Channel
 
 INTEGRATIONS = "integrations"
 

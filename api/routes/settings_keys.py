@@ -25,10 +25,10 @@ from api.settings_schemas import (
     RoleName,
 )
 from domain.api_key import ApiKeyIssued, IssueApiKey, RevokeApiKey, key_hash, key_preview
-from domain.app import ANY_APP
 from domain.message import Recorded
 from domain.permissions import DEFAULT_PERMISSIONS, parse_permissions
 from domain.times import parse_rfc3339
+from domain.vocabulary import ANY_APP
 from projections.directory.api_keys import ListedApiKey
 
 API_KEYS = "api_keys"

@@ -41,7 +41,6 @@ from domain.api_key import (
     personal_key_id,
     role_permissions,
 )
-from domain.app import ANY_APP
 from domain.failures import NotFound
 from domain.member import (
     EMAIL_RULE,
@@ -58,6 +57,7 @@ from domain.member import (
 )
 from domain.message import Committed
 from domain.permissions import ROLES
+from domain.vocabulary import ANY_APP
 from projections.directory.members import ListedMember
 
 MEMBERS = "members"

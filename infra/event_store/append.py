@@ -21,6 +21,13 @@ from infra.event_store.codec import COPY_END, COPY_HEADER, Row, copy_row, to_row
 IDLE_IN_TRANSACTION = "5s"
 """A writer that freezes with the lock in its hand loses its transaction after this time."""
 
+# The flush that ends a psycopg pipeline disarms the server's idle timer, so where the server has a
+# timer for whole transactions (from version 17 on) that one is set too.
+_BOUND_TRANSACTIONS = """
+SELECT set_config(name, %s, false) FROM pg_settings
+ WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
+
 FEW_EVENTS = 100
 """Up to so many events an INSERT in the last flight is faster than COPY, which needs two flights of
 its own while the lock is held."""
@@ -131,10 +138,7 @@ class Appender:
                 self._connection = await AsyncConnection.connect(
                     self._url, autocommit=True, application_name="errata committer"
                 )
-                await self._connection.execute(
-                    "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
-                    (IDLE_IN_TRANSACTION,),
-                )
+                await self._connection.execute(_BOUND_TRANSACTIONS, (IDLE_IN_TRANSACTION,))
         return self._connection
 
     async def _begin(self, connection: AsyncConnection[Any], units: Sequence[Unit]) -> Batch:

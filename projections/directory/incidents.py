@@ -26,8 +26,9 @@ from domain import (
     member,
     service,
 )
-from domain.incident import IncidentChanged, IncidentFacts, IncidentOpened, Severity, Status
+from domain.incident import IncidentChanged, IncidentFacts, IncidentOpened, Status
 from domain.message import Recorded
+from domain.vocabulary import Severity
 from projections.paging import ListPage, Wanted, page_of
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 

@@ -23,14 +23,13 @@ from domain import (
     service,
 )
 from domain.integration import (
-    CHANNELS,
-    Channel,
     Integration,
     IntegrationCleared,
     IntegrationConfigured,
     IntegrationTested,
 )
 from domain.message import Recorded
+from domain.vocabulary import CHANNELS, Channel
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from domain.error_group import Level
+from domain.vocabulary import Level
 from projections.projection import Keyspace
 
 Sort = Literal["last_seen", "first_seen", "count"]

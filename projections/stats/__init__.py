@@ -8,7 +8,7 @@
 """
 
 from projections.stats.fold import Stats
-from projections.stats.periods import BUCKETS, PERIODS, Bucket, Period, fits
+from projections.stats.periods import BUCKETS, PERIODS, Bucket, Period, ending, fits
 from projections.stats.queries import Numbers, StatsQueries, Trend, TrendPoint
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "StatsQueries",
     "Trend",
     "TrendPoint",
+    "ending",
     "fits",
 ]

@@ -127,12 +127,8 @@ async def running(settings: Settings, **changes: Any) -> AsyncIterator[Api]:
                 yield client
     finally:
         done.set()
-        await asyncio.wait({life}, timeout=6)
-        if not life.done():
-            import sys
-            for t in asyncio.all_tasks(): t.print_stack(file=sys.__stderr__)
-            import os; os._exit(7)
-        await life
+        async with asyncio.timeout(20):
+            await life
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from api.routes.alerts_described import FILTERED_RULE, RULE, RULE_ANSWER
+
 if TYPE_CHECKING:
     from tests.api.conftest import Api
 
@@ -39,6 +41,13 @@ async def test_the_documents_rule_is_answered_with_all_its_fields(api: Api) -> N
     assert rule["condition_explained"] == "More than 50 occurrences within 5 minutes."
     added = ("severity", "cooldown", "open_incident", "app", "version")
     assert [rule[field] for field in added] == ["medium", "5m", False, "default", 1]
+
+
+async def test_the_examples_of_the_documentation_are_rules(api_alone: Api) -> None:
+    for example in (RULE, FILTERED_RULE):
+        answer = await api_alone.post(RULES, json=example)
+        assert answer.status_code == 201, answer.text
+        assert set(answer.json()["data"]) == set(RULE_ANSWER)
 
 
 async def test_a_rule_is_found_right_after_it_was_made_and_changed(api: Api) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.integration import Channel
 from domain.integration_config import AppriseConfig, EmailConfig, read_config
+from domain.vocabulary import Channel
 
 SLACK = {"webhook_url": "https://hooks.slack.com/services/T0/B0/secret", "channel": "#alerts"}
 MAIL: dict[str, Any] = {

@@ -71,7 +71,7 @@ class Api:
 
 
 def _serve(listener: socket.socket, environment: dict[str, str]) -> None:
-    os.environ.update(environment, LOG_LEVEL="warning")
+    os.environ.update(environment, LOG_LEVEL="error")
     http_server.serve(listener)
 
 

@@ -82,7 +82,7 @@ def pure_fold(
             space = model.keyspace()
             with client.pipeline(transaction=True) as pipeline:
                 for write in model.fold(space, events):
-                    pipeline.execute_command(*write)  # type: ignore[no-untyped-call]
+                    pipeline.execute_command(*write)
                 pipeline.set(space.checkpoint, len(events))
                 pipeline.execute()
             found.append(contents(client, model))

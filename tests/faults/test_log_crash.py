@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from random import Random
 from time import sleep
+from uuid import UUID
 
-from tests.conftest import Servers
+from infra.clock import utc_now
+from infra.event_store.store import EventStore
+from tests.conftest import PARTITION_EVENTS, Servers
 from tests.faults.api_process import Api, Reporters, reporting
-from tests.faults.load import stored_ids
+from tests.faults.load import event_id, stored_ids
 from tests.faults.rounds import dice, rounds
-from tests.reports import check_log
+from tests.faults.workers import PROCESSES, working
+from tests.reports import SOMEBODY, check_log, report
 
 
 @contextmanager
 def api(database_url: str, redis_url: str) -> Iterator[Api]:
+    """The API, and a worker: a retry of what is stored is answered from a read model."""
     running = Api(database_url, redis_url)
     try:
-        yield running
+        with working(database_url, redis_url):
+            yield running
     finally:
         running.close()
 
@@ -46,6 +54,51 @@ def api_killed(count: int, seed: Random, database_url: str, redis_url: str) -> N
 
 def test_what_a_killed_api_acknowledged_is_stored(database_url: str, redis_url: str) -> None:
     api_killed(rounds(200, 5), dice("api killed"), database_url, redis_url)
+
+
+def writer_killed(count: int, seed: Random, database_url: str) -> None:
+    """`count` times kill -9 of a process that writes without a pause and tells each event id once
+    it was acknowledged."""
+    acknowledged: set[UUID] = set()
+    for _ in range(count):
+        told, telling = PROCESSES.Pipe(duplex=False)
+        process = PROCESSES.Process(
+            target=write_and_tell, args=(database_url, seed.random(), telling), daemon=True
+        )
+        process.start()
+        telling.close()
+        acknowledged.add(UUID(bytes=told.recv_bytes()))
+        sleep(seed.uniform(0.0, 0.2))
+        process.kill()
+        process.join()
+        with suppress(EOFError, OSError):  # a message may be cut by the death of who wrote it
+            while True:
+                acknowledged.add(UUID(bytes=told.recv_bytes()))
+    assert len(acknowledged) > count
+    assert acknowledged <= {row[4] for row in check_log(database_url)}
+
+
+def write_and_tell(database_url: str, seed: float, telling: Connection) -> None:
+    """Four clients, for ever."""
+    dice = Random(seed)
+
+    async def client(store: EventStore) -> None:
+        while True:
+            command = report(f"error {dice.randrange(9)}", event_id=event_id(dice))
+            await store.execute(command, SOMEBODY)
+            assert command.event_id is not None
+            telling.send_bytes(command.event_id.bytes)
+
+    async def write() -> None:
+        store = EventStore(database_url, clock=utc_now, partition_events=PARTITION_EVENTS)
+        await store.start()
+        await asyncio.gather(*(client(store) for _ in range(4)))
+
+    asyncio.run(write())
+
+
+def test_what_a_killed_writer_acknowledged_is_stored(database_url: str) -> None:
+    writer_killed(rounds(200, 10), dice("writer killed"), database_url)
 
 
 def postgres_stopped(

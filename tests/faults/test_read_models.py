@@ -111,7 +111,8 @@ def wait_for_key(client: redis.Redis, key: str) -> bytes:
     while (value := client.get(key)) is None:
         assert monotonic() < deadline, f"no {key}"
         sleep(0.01)
-    return bytes(value)
+    assert isinstance(value, bytes)
+    return value
 
 
 def test_a_read_model_stops_at_what_it_cannot_digest_and_goes_on_once_it_can(

@@ -89,7 +89,7 @@ def test_redis_restored_from_an_old_copy(database_url: str, redis_url: str) -> N
 
 def copy_of(client: redis.Redis) -> dict[bytes, bytes]:
     """All keys of one moment, as a snapshot holds them."""
-    copy: dict[bytes, bytes] = client.eval(  # type: ignore[no-untyped-call]
+    copy: dict[bytes, bytes] = client.eval(
         "local found = {} for _, key in ipairs(redis.call('KEYS', '*')) do"
         " found[#found + 1] = key found[#found + 1] = redis.call('DUMP', key) end return found",
         0,

@@ -99,7 +99,7 @@ class Applied:
 
     def __init__(self, redis_url: str) -> None:
         self._client = redis.Redis.from_url(redis_url)
-        self._channel = self._client.pubsub()
+        self._channel = self._client.pubsub()  # type: ignore[no-untyped-call]
         self._channel.subscribe(POSITIONS)
         while self._channel.get_message(timeout=5) is None:
             continue

@@ -142,7 +142,7 @@ def _dies_once_sent(reached: Callable[[], None]) -> None:
     send = connection.send_packed_command
 
     def sent(self: Any, command: Any, check_health: bool = True) -> None:
-        send(self, command, check_health)
+        send(self, command, check_health)  # type: ignore[no-untyped-call]
         packed = command if isinstance(command, (list, tuple)) else [command]
         if any(b"EXEC\r\n" in bytes(part) for part in packed[-3:]):
             reached()

@@ -111,3 +111,26 @@ def test_a_half_written_transaction_is_built_again(client: redis.Redis) -> None:
     model.healed = True
     run(runner)
     assert apps(client, model) == apps(client, other) == [b"app%d" % n for n in range(6)]
+
+
+class Stumbles(ListOfApps):
+    """Has a mistake that one event brings to light."""
+
+    name = "test_stumbles"
+
+    def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
+        for one in events:
+            {"app4": lambda: 1 / 0}.get(one.event.app, lambda: None)()
+        return super().fold(keyspace, events)
+
+
+def test_a_mistake_in_a_fold_stops_that_read_model_at_that_event_and_no_other(
+    client: redis.Redis,
+) -> None:
+    log, model, other = AFewEvents(6), Stumbles(), ListOfApps()
+    runner = Runner(log, client, [model, other])
+    run(runner)
+    assert apps(client, model) == [b"app%d" % n for n in range(4)]
+    assert apps(client, other) == [b"app%d" % n for n in range(6)]
+    stopped = runner.stopped["test_stumbles"]
+    assert (stopped.position, stopped.reason) == (5, "ZeroDivisionError: division by zero")

@@ -48,7 +48,7 @@ CREATE TABLE log_partitions (
     closed_at      timestamptz
 );
 
--- Nobody edits the log by accident: no UPDATE, no DELETE. Retention drops whole partitions.
+-- Nobody edits the log by accident: no UPDATE, DELETE or TRUNCATE. Retention drops whole partitions.
 CREATE FUNCTION log_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the log is append-only: % on % refused', TG_OP, TG_TABLE_NAME
@@ -57,6 +57,8 @@ END $$;
 
 CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE ON events
     FOR EACH ROW EXECUTE FUNCTION log_refuse_change();
+CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION log_refuse_change();
 
 -- Open one partition for [first, first + size). Made beside the table and attached, because
 -- CREATE TABLE ... PARTITION OF would lock out every reader, and ATTACH does not.
@@ -65,6 +67,8 @@ DECLARE
     partition text := format('events_%s', first);
 BEGIN
     EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING DEFAULTS INCLUDING STORAGE)', partition);
+    EXECUTE format('CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON %I'
+                   ' FOR EACH STATEMENT EXECUTE FUNCTION log_refuse_change()', partition);
     EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
                    partition, first, first + size);
     INSERT INTO log_partitions (name, first_position, end_position)

@@ -23,8 +23,8 @@ from tests.reports import SOMEBODY, check_log, report
 
 @asynccontextmanager
 async def started(database_url: str, **options: Any) -> AsyncIterator[EventStore]:
-    options = {"clock": utc_now, "partition_events": 1_000_000} | options
-    store = EventStore(database_url, **options)
+    arguments: dict[str, Any] = {"clock": utc_now, "partition_events": 1_000_000} | options
+    store = EventStore(database_url, **arguments)
     await store.start()
     try:
         yield store

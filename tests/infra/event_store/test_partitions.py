@@ -89,3 +89,11 @@ async def test_an_auditor_reads_json(store: EventStore, database_url: str) -> No
         "SELECT data->'occurrence'->>'message', metadata->>'actor' FROM audit_log",
     )
     assert found == [("message of a", "key:test")]
+
+
+def test_the_log_cannot_be_emptied(database_url: str) -> None:
+    """Neither as a whole nor by a partition."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for table in ("events", "events_1"):
+            with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="append-only"):
+                connection.execute(f"TRUNCATE {table}")

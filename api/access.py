@@ -1,0 +1,140 @@
+"""Who may call what: every route with the permission it needs, in one table.
+
+Each route states its permission in its Operation, where the guard reads it; this table is all of
+them at one glance, and the tests hold that the two agree and that no route is missing here.
+`python -m api.access` prints the table with what each role may do; docs/permissions.md is that
+print.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from domain.permissions import ROLES, Permission, implied
+
+Route = tuple[str, str]
+"""Method and path template."""
+
+NO_KEY = None
+INGEST, READ = Permission.INGEST, Permission.READ
+WRITE, ADMIN = Permission.WRITE, Permission.ADMIN
+
+ACCESS: Mapping[Route, Permission | None] = MappingProxyType(
+    {
+        ("GET", "/"): NO_KEY,
+        ("GET", "/health"): NO_KEY,
+        ("GET", "/health/live"): NO_KEY,
+        ("GET", "/health/ready"): NO_KEY,
+        ("GET", "/metrics"): NO_KEY,
+        ("GET", "/docs"): NO_KEY,
+        ("GET", "/docs/openapi.json"): NO_KEY,
+        ("POST", "/api/errors"): INGEST,
+        ("GET", "/api/errors"): READ,
+        ("POST", "/api/errors/bulk"): WRITE,
+        ("GET", "/api/errors/{error_id}"): READ,
+        ("DELETE", "/api/errors/{error_id}"): WRITE,
+        ("PUT", "/api/errors/{error_id}/resolve"): WRITE,
+        ("PUT", "/api/errors/{error_id}/reopen"): WRITE,
+        ("GET", "/api/errors/{error_id}/occurrences"): READ,
+        ("GET", "/api/stats"): READ,
+        ("GET", "/api/analytics/trends"): READ,
+        ("GET", "/api/analytics/performance"): READ,
+        ("GET", "/api/monitoring/services"): READ,
+        ("GET", "/api/monitoring/metrics"): READ,
+        ("GET", "/api/monitoring/uptime"): READ,
+        ("GET", "/api/monitoring/checks"): READ,
+        ("POST", "/api/monitoring/checks"): ADMIN,
+        ("GET", "/api/monitoring/checks/{check_id}"): READ,
+        ("PUT", "/api/monitoring/checks/{check_id}"): ADMIN,
+        ("DELETE", "/api/monitoring/checks/{check_id}"): ADMIN,
+        ("GET", "/api/alerts/rules"): READ,
+        ("POST", "/api/alerts/rules"): WRITE,
+        ("GET", "/api/alerts/rules/{rule_id}"): READ,
+        ("PUT", "/api/alerts/rules/{rule_id}"): WRITE,
+        ("DELETE", "/api/alerts/rules/{rule_id}"): WRITE,
+        ("GET", "/api/alerts/incidents"): READ,
+        ("POST", "/api/alerts/incidents"): WRITE,
+        ("GET", "/api/alerts/incidents/{incident_id}"): READ,
+        ("PUT", "/api/alerts/incidents/{incident_id}"): WRITE,
+        ("GET", "/api/settings/api-keys"): ADMIN,
+        ("POST", "/api/settings/api-keys"): ADMIN,
+        ("DELETE", "/api/settings/api-keys/{key_id}"): ADMIN,
+        ("GET", "/api/settings/team"): ADMIN,
+        ("POST", "/api/settings/team/invite"): ADMIN,
+        ("POST", "/api/settings/team/accept"): NO_KEY,
+        ("PUT", "/api/settings/team/{member_id}"): ADMIN,
+        ("DELETE", "/api/settings/team/{member_id}"): ADMIN,
+        ("GET", "/api/settings/integrations"): ADMIN,
+        ("PUT", "/api/settings/integrations/{integration}"): ADMIN,
+        ("POST", "/api/settings/integrations/{integration}/test"): ADMIN,
+        ("GET", "/api/settings/apps"): ADMIN,
+        ("POST", "/api/settings/apps"): ADMIN,
+    }
+)
+
+FOR_ALL_APPS: frozenset[Route] = frozenset(
+    {
+        ("GET", "/api/settings/team"),
+        ("POST", "/api/settings/team/invite"),
+        ("PUT", "/api/settings/team/{member_id}"),
+        ("DELETE", "/api/settings/team/{member_id}"),
+        ("GET", "/api/settings/integrations"),
+        ("PUT", "/api/settings/integrations/{integration}"),
+        ("POST", "/api/settings/integrations/{integration}/test"),
+        ("POST", "/api/settings/apps"),
+    }
+)
+"""What concerns every application, and so refuses the keys of one."""
+
+CALLERS: Mapping[str, frozenset[str] | None] = MappingProxyType(
+    {
+        **{role: ROLES[role] for role in ("viewer", "developer", "admin", "owner")},
+        "ingest key": implied((INGEST,)),
+        "no key": None,
+    }
+)
+"""Who calls, and with which permissions; None: nobody that is known."""
+
+_PREAMBLE = """\
+# Permissions
+
+Who may call what. Printed by `python -m api.access`; the tests hold it to the routes.
+
+A role is what a member's personal key may do; a key without a member has the permissions it was
+given, and `write` includes `ingest`. Without a key, or with one that is unknown, expired or
+revoked, the answer is 401; with a key that lacks the permission it is 403.
+
+- A key of one application sees and changes what belongs to that application: anything of another is
+  404, and in no list or number. Rows marked \\* concern every application and refuse it with 403.
+- Nobody gives away more than they hold, and only owners invite, change and remove owners. The last
+  owner cannot go.
+- `POST /api/settings/team/accept` asks for the invitation's token in place of a key.
+"""
+
+
+def allowed(route: Route, permissions: frozenset[str] | None) -> bool:
+    """Whether a caller with these permissions (None: without a key) is let in."""
+    needed = ACCESS[route]
+    return needed is None or (permissions is not None and needed in permissions)
+
+
+def as_markdown() -> str:
+    """The table for people: routes by callers."""
+    head = ["method", "path", "needs", *CALLERS]
+    lines = [_line(head), _line(["---"] * 3 + [":-:"] * len(CALLERS))]
+    for route, needed in ACCESS.items():
+        method, path = route
+        mark = " \\*" if route in FOR_ALL_APPS else ""
+        marks = ("yes" if allowed(route, held) else "" for held in CALLERS.values())
+        lines.append(_line([method, f"`{path}`{mark}", needed or "no key", *marks]))
+    return "\n".join([_PREAMBLE, *lines, ""])
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_markdown())

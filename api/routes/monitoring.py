@@ -1,0 +1,106 @@
+"""/api/analytics/performance and /api/monitoring: how Errata itself is, as it was measured."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from litestar import get
+
+from api.answers import Answer, encode_json, success
+from api.call import Call, as_uuid
+from api.monitoring import (
+    check_as_service,
+    check_body,
+    metrics_body,
+    overall,
+    part_body,
+    part_names,
+    performance_body,
+    uptime_body,
+    uptime_name,
+)
+from api.monitoring_schemas import MonitoredServicesBody
+from api.query import Parameters, parameters
+from api.reading import caught_up, up_to_date
+from api.routes.monitoring_described import (
+    GET_METRICS,
+    GET_PERFORMANCE,
+    GET_UPTIME,
+    LIST_SERVICES,
+)
+from domain.check import check_service
+from domain.failures import NotFound
+from domain.observation import TIMEFRAMES, Timeframe
+from domain.service import ERRATA
+from projections.downtimes import Uptime
+
+UPTIME = "uptime"
+CHECKS = "checks"
+
+
+@get("/analytics/performance", opt={"operation": GET_PERFORMANCE})
+async def get_performance(request: Call) -> Answer:
+    """How fast and how well the API answers."""
+    uptime = await _uptime(request, ERRATA)
+    counts = await request.container.monitoring.requests.recent()
+    return success(encode_json(performance_body(counts, uptime)))
+
+
+@get("/monitoring/services", opt={"operation": LIST_SERVICES})
+async def list_services(request: Call) -> Answer:
+    """All parts of Errata, and the custom checks."""
+    await up_to_date(request, UPTIME)
+    await up_to_date(request, CHECKS)
+    monitoring, now = request.container.monitoring, request.container.clock()
+    looks = await monitoring.board.looks()
+    checks = await monitoring.checks.all()
+    parts = part_names(looks)
+    names = [*map(uptime_name, parts), *(check_service(check.id) for check in checks)]
+    uptimes = await monitoring.uptime.of(names, now)
+    services = [part_body(name, looks.get(name), uptimes[uptime_name(name)], now) for name in parts]
+    for check in checks:
+        body = check_body(check, now, looks, uptimes[check_service(check.id)])
+        services.append(check_as_service(body))
+    return success(encode_json(MonitoredServicesBody(services, overall(services))))
+
+
+@get("/monitoring/metrics", opt={"operation": GET_METRICS})
+async def get_metrics(request: Call) -> Answer:
+    """The host over a timeframe."""
+    read = Parameters(parameters(request.scope["query_string"]))
+    timeframe = cast("Timeframe", read.one_of("timeframe", tuple(TIMEFRAMES)) or "1h")
+    read.check()
+    report = await request.container.monitoring.host.report(timeframe)
+    counts = None
+    if report is not None:
+        counts = await request.container.monitoring.requests.since(report.since.timestamp())
+    return success(encode_json(metrics_body(timeframe, report, counts)))
+
+
+@get("/monitoring/uptime", opt={"operation": GET_UPTIME})
+async def get_uptime(request: Call) -> Answer:
+    """How long something has been up."""
+    read = Parameters(parameters(request.scope["query_string"]))
+    service = read.text("service") or ERRATA
+    read.check()
+    check_id = as_uuid(service)
+    name = uptime_name(service) if check_id is None else check_service(check_id)
+    uptime = await _uptime(request, name)
+    if uptime.watched_since is None and not uptime.recent and name != ERRATA:
+        raise NotFound("nobody watches such a service")
+    return success(encode_json(uptime_body(service, uptime, request.container.clock())))
+
+
+async def _uptime(request: Call, name: str) -> Uptime:
+    await up_to_date(request, UPTIME)
+    found = await _ask(request, name)
+    if found.watched_since is None:
+        # Nothing at all may mean that Redis was emptied a moment ago: that is no answer.
+        await caught_up(request, UPTIME)
+        found = await _ask(request, name)
+    return found
+
+
+async def _ask(request: Call, name: str) -> Uptime:
+    uptime, now = request.container.monitoring.uptime, request.container.clock()
+    return await uptime.of_errata(now) if name == ERRATA else (await uptime.of([name], now))[name]
