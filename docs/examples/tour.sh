@@ -22,7 +22,7 @@ created=$(call -X POST "$BASE/api/errors" \
     "message": "Database connection failed",
     "source": "backend",
     "context": {"service": "user-service"}
-  }')
+  }') || { echo "$created"; exit 1; }
 echo "$created"
 [[ $created =~ \"id\":\"([^\"]+)\" ]]
 error_id=${BASH_REMATCH[1]}

@@ -8,9 +8,17 @@
 - `queries`: what the API asks
 """
 
-from projections.error_groups.document import document_of
+from projections.error_groups.document import document_of, left_by
 from projections.error_groups.fold import ErrorGroups
 from projections.error_groups.layout import ErrorFilter, Sort
 from projections.error_groups.queries import ErrorPage, ErrorQueries
 
-__all__ = ["ErrorFilter", "ErrorGroups", "ErrorPage", "ErrorQueries", "Sort", "document_of"]
+__all__ = [
+    "ErrorFilter",
+    "ErrorGroups",
+    "ErrorPage",
+    "ErrorQueries",
+    "Sort",
+    "document_of",
+    "left_by",
+]

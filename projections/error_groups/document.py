@@ -73,6 +73,12 @@ def document_of(recorded: Sequence[Recorded[Any]]) -> bytes:
     return joined(report_of(recorded[0]), standing_of(recorded[-1]))
 
 
+def left_by(recorded: Recorded[ErrorReported]) -> bytes:
+    """The error as one of its reports left it, without what has happened to it since: for an
+    answer from the log alone."""
+    return joined(report_of(recorded), standing_of(recorded))
+
+
 def report_of(recorded: Recorded[ErrorReported]) -> bytes:
     """What a report says of its group: a JSON object. `event_id` is the client's own id of the
     occurrence, or else the log's."""

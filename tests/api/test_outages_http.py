@@ -29,6 +29,10 @@ async def test_without_redis_reports_and_changes_go_on_and_reads_are_503(
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
             assert answer.json()["code"] == "redis_unavailable"
         assert (await api.report())["count"] == 2
+        retried = {**REPORT, "event_id": str(uuid4())}
+        for _ in range(2):
+            answer = await api.post("/api/errors", json=retried)
+            assert (answer.status_code, answer.json()["data"]["count"]) == (201, 3)
         path = f"/api/errors/{made['id']}"
         assert (await api.put(f"{path}/resolve")).status_code == 200
         assert (await api.get(f"{path}/occurrences")).status_code == 200
