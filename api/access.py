@@ -38,6 +38,8 @@ ACCESS: Mapping[Route, Permission | None] = MappingProxyType(
         ("PUT", "/api/errors/{error_id}/resolve"): WRITE,
         ("PUT", "/api/errors/{error_id}/reopen"): WRITE,
         ("GET", "/api/errors/{error_id}/occurrences"): READ,
+        ("POST", "/api/v1/ingest"): INGEST,
+        ("GET", "/api/v1/ingest/test"): INGEST,
         ("GET", "/api/stats"): READ,
         ("GET", "/api/analytics/trends"): READ,
         ("GET", "/api/analytics/performance"): READ,
@@ -71,8 +73,18 @@ ACCESS: Mapping[Route, Permission | None] = MappingProxyType(
         ("POST", "/api/settings/integrations/{integration}/test"): ADMIN,
         ("GET", "/api/settings/apps"): ADMIN,
         ("POST", "/api/settings/apps"): ADMIN,
+        ("GET", "/dashboard/api/errors"): READ,
+        ("GET", "/dashboard/api/errors/{event_id}"): READ,
+        ("GET", "/dashboard/api/trends"): READ,
+        ("GET", "/dashboard/api/codes"): READ,
+        ("GET", "/dashboard/api/apps"): READ,
     }
 )
+
+WITHOUT_KEY: frozenset[Route] = frozenset(
+    route for route in ACCESS if route[1].startswith("/dashboard/api/")
+)
+"""What shows `test-app` to everybody, outside production."""
 
 FOR_ALL_APPS: frozenset[Route] = frozenset(
     {
@@ -84,6 +96,9 @@ FOR_ALL_APPS: frozenset[Route] = frozenset(
         ("PUT", "/api/settings/integrations/{integration}"),
         ("POST", "/api/settings/integrations/{integration}/test"),
         ("POST", "/api/settings/apps"),
+        ("POST", "/api/monitoring/checks"),
+        ("PUT", "/api/monitoring/checks/{check_id}"),
+        ("DELETE", "/api/monitoring/checks/{check_id}"),
     }
 )
 """What concerns every application, and so refuses the keys of one."""
@@ -110,6 +125,7 @@ revoked, the answer is 401; with a key that lacks the permission it is 403.
   404, and in no list or number. Rows marked \\* concern every application and refuse it with 403.
 - Nobody gives away more than they hold, and only owners invite, change and remove owners. The last
   owner cannot go.
+- Outside production, rows of `/dashboard/api` marked (1) answer for `test-app` without a key.
 - `POST /api/settings/team/accept` asks for the invitation's token in place of a key.
 """
 
@@ -127,9 +143,15 @@ def as_markdown() -> str:
     for route, needed in ACCESS.items():
         method, path = route
         mark = " \\*" if route in FOR_ALL_APPS else ""
-        marks = ("yes" if allowed(route, held) else "" for held in CALLERS.values())
+        marks = (_allowance(route, held) for held in CALLERS.values())
         lines.append(_line([method, f"`{path}`{mark}", needed or "no key", *marks]))
     return "\n".join([_PREAMBLE, *lines, ""])
+
+
+def _allowance(route: Route, held: frozenset[str] | None) -> str:
+    if allowed(route, held):
+        return "yes"
+    return "(1)" if held is None and route in WITHOUT_KEY else ""
 
 
 def _line(cells: list[str]) -> str:

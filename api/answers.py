@@ -40,8 +40,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fields: tuple[Problem, ...] = ()
 
 
+class PlainSuccess(msgspec.Struct, kw_only=True):
+    """What every body of the second document begins with; its own fields stand beside it."""
+
+    success: Literal[True] = True
+
+
 class PlainFailure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The same in the second document's words."""
+    """A failure in the second document's words."""
 
     success: Literal[False]
     error: str
@@ -103,11 +109,9 @@ def array(documents: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(documents) + b"]"
 
 
-def plain_success(fields: msgspec.Struct, *, position: int | None = None) -> Answer:
-    """An answer of the second document: its fields stand beside `"success": true`."""
-    body = encode_json(fields)
-    comma = b"" if body == b"{}" else b","
-    return Answer(200, b'{"success":true' + comma + body[1:], position_header(position))
+def plain(body: PlainSuccess, *, position: int | None = None) -> Answer:
+    """An answer of the second document."""
+    return Answer(200, encode_json(body), position_header(position))
 
 
 def failure(refusal: Refusal, path: str) -> Answer:

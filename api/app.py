@@ -8,7 +8,7 @@ from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 
 from api.applications import Applications
-from api.auth import KeyRing, development_keys
+from api.auth import VISITOR, KeyRing, Principal, development_keys, presents_key
 from api.cache import Cache
 from api.call import MAX_BODY, Call, Envelope, Parts
 from api.container import Container
@@ -17,15 +17,18 @@ from api.failures import answer_to
 from api.key_usage import UsageFlush
 from api.limits import count
 from api.openapi import operation_of
+from api.operations import Operation
 from api.reading import APPS, PATIENCE
 from api.routes import (
     alerts,
     analytics,
     checks,
+    dashboard,
     docs,
     errors,
     health,
     incidents,
+    ingest,
     monitoring,
     occurrences,
     reports,
@@ -49,6 +52,8 @@ OPEN_ROUTES = [
 
 GUARDED_ROUTES = [
     reports.report_error,
+    ingest.ingest,
+    ingest.test_key,
     errors.list_errors,
     errors.change_errors,
     errors.get_error,
@@ -91,6 +96,15 @@ GUARDED_ROUTES = [
 ]
 
 
+DASHBOARD_ROUTES = [
+    dashboard.list_dashboard_errors,
+    dashboard.get_dashboard_error,
+    dashboard.get_dashboard_trends,
+    dashboard.list_dashboard_codes,
+    dashboard.list_dashboard_apps,
+]
+
+
 def create_app(container: Container) -> Litestar:
     """The application. It starts and stops the container's parts with itself."""
     built_in = () if container.production else development_keys()
@@ -99,8 +113,11 @@ def create_app(container: Container) -> Litestar:
     applications = Applications(container.apps, lambda: _apps_caught_up(container))
     # A guard of Litestar would do the same, but copies the handler for every request.
     api = Router("/api", route_handlers=GUARDED_ROUTES, before_request=authorise)
+    dashboard_api = Router(
+        "/dashboard/api", route_handlers=DASHBOARD_ROUTES, before_request=authorise
+    )
     app = Litestar(
-        [*OPEN_ROUTES, api],
+        [*OPEN_ROUTES, api, dashboard_api],
         request_class=Call,
         exception_handlers={Exception: _failed},
         on_startup=[*container.startup, keys.start, usage.start],
@@ -123,11 +140,19 @@ async def authorise(request: Request[Any, Any, Any]) -> None:
     operation = operation_of(call.route_handler)
     if operation is None or operation.permission is None:
         raise TypeError(f"{call.route_handler} needs a key, and documents no permission")
-    principal = call.parts.keys.recognise(call.envelope.headers)
+    principal = _principal(call, operation)
     if (limiter := call.container.limiter) is not None:
         await count(call, limiter, principal.key_id, operation)
     principal.require(operation.permission)
     call.scope["auth"] = principal
+
+
+def _principal(call: Call, operation: Operation) -> Principal:
+    """Who calls. Raises Unauthorized."""
+    headers = call.envelope.headers
+    if operation.without_key and not call.container.production and not presents_key(headers):
+        return VISITOR
+    return call.parts.keys.recognise(headers)
 
 
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

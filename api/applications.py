@@ -25,8 +25,8 @@ class Applications:
         self._catch_up = catch_up
         self._known = {DEFAULT_APP}
 
-    async def for_report(self, principal: Principal, named: str | None) -> str:
-        """The application a report belongs to: the key's own, or the one it names.
+    async def for_report(self, principal: Principal, named: str | None, field: str = "app") -> str:
+        """The application a report belongs to: the key's own, or the one it names in `field`.
 
         Raises Forbidden for a key of another application, BadRequest for an unknown one, and
         RedisError where only the read model could tell. The applications that keys belong to, and
@@ -38,14 +38,14 @@ class Applications:
             return principal.app
         app = named or DEFAULT_APP
         if app not in self._known:
-            await self._look_up(app)
+            await self._look_up(app, field)
         return app
 
-    async def _look_up(self, app: str) -> None:
+    async def _look_up(self, app: str, field: str) -> None:
         if await self._apps.one(app) is None:
             await self._catch_up()
             if await self._apps.one(app) is None:
-                raise BadRequest.field("app", f"{app!r} is not a registered application")
+                raise BadRequest.field(field, f"{app!r} is not a registered application")
         self._known.add(app)
 
 

@@ -86,6 +86,15 @@ def development_keys() -> Sequence[Principal]:
     )
 
 
+VISITOR = Principal("visitor", "test-app", implied((Permission.READ,)), "")
+"""Whoever comes without a key, where somebody may."""
+
+
+def presents_key(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request's headers hold anything that is meant as a key."""
+    return b"x-api-key" in headers or b"authorization" in headers
+
+
 class KeyRing:
     """All keys in memory. `start` before use, `stop` after."""
 

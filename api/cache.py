@@ -2,13 +2,13 @@
 
 What is kept belongs to an edition of the read model that it was made from: the position, and how
 often the read model has gone back. Once either has changed it is not found any more, so an answer
-from here is never older than the position that it names. Why in memory: docs/decisions says it.
+from here is never older than the position that it names (docs/decisions/0013-caching.md).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,7 +38,15 @@ TRENDS = Kind("trends", 300)
 SERVICES = Kind("services", 30)
 HOST_METRICS = Kind("metrics", 30)
 PERFORMANCE = Kind("performance", 60)
-UPTIME = Kind("uptime", 300)
+UPTIMES = Kind("uptime", 300)
+
+
+class Computed(NamedTuple):
+    """A body just made. One that is not `settled`, because it says that something is not known or
+    not well, is not kept: the next look may say more, and people wait for it."""
+
+    body: bytes
+    settled: bool = True
 
 
 class _Entry(NamedTuple):
@@ -98,27 +106,28 @@ class Cache:
 async def cached(
     call: Call,
     kind: Kind,
-    read_model: str | None,
+    read_models: Sequence[str],
     question: Hashable,
-    compute: Callable[[], Awaitable[bytes]],
+    compute: Callable[[], Awaitable[Computed]],
 ) -> bytes:
     """The answer to `question`: the one that is kept, or else what `compute` says, kept from now.
 
-    `question` holds everything that the answer depends on besides the read model's events: what
-    was asked, the applications that the key may see, and the time as far as it matters. Without a
-    read model (measurements, that no event is about) only the time limit counts.
+    `question` holds everything that the answer depends on besides the read models' events: what
+    was asked, the applications that the key may see, and the time as far as it matters. Where there
+    are measurements in it, that no event is about, they may be as old as the time limit.
 
     Call it after `up_to_date`. While Redis is silent nothing is answered from memory: how far the
     log is by now is not known then, and the contract's answer is 503."""
     positions = call.container.positions
-    # The edition of before: while `compute` reads, the read model can only become newer.
-    edition = None if read_model is None else positions.edition(read_model)
+    # The edition of before: while `compute` reads, the read models can only become newer.
+    edition = tuple(map(positions.edition, read_models))
     key = (kind.name, question)
     body = call.parts.cache.find(key, edition) if positions.certain else None
     call.container.meter.cached(kind.name, hit=body is not None)
     if body is None:
-        body = await compute()
-        call.parts.cache.keep(key, edition, body, kind.seconds)
+        body, settled = await compute()
+        if settled:
+            call.parts.cache.keep(key, edition, body, kind.seconds)
     return body
 
 

@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 from uuid import UUID
 
+from api.dashboard_ports import Dashboard
 from api.monitoring_ports import Monitoring
 from domain.api_key import ApiKey
 from domain.integration import Sealed
@@ -150,6 +151,7 @@ class Container:
     members: MemberQueries
     integrations: IntegrationQueries
     monitoring: Monitoring
+    dashboard: Dashboard
     key_source: KeySource
     key_usage: KeyUsage
     secrets: Secrets

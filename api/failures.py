@@ -61,7 +61,17 @@ class UnsupportedMedia(Exception):
 
     def __init__(self, found: str) -> None:
         super().__init__(found)
-        self.found = found
+        self.text = _unsupported(found)
+        self.headers: Headers = ()
+
+
+class UnsupportedEncoding(UnsupportedMedia):
+    """The body is compressed in a way that nobody here opens; `known` are those we do."""
+
+    def __init__(self, found: str, known: Sequence[str]) -> None:
+        super().__init__(found)
+        self.text = f"Content-Encoding {found!r} is not one of {', '.join(known)}"
+        self.headers = ((b"accept-encoding", ", ".join(known).encode()),)
 
 
 class TooManyRequests(Exception):
@@ -106,7 +116,7 @@ def _refusal(error: Exception, method: str, path: str, request_id: str) -> Refus
             text = f"the body is larger than {error.limit} bytes"
             return Refusal(413, "too_large", text, headers=((b"connection", b"close"),))
         case UnsupportedMedia():
-            return Refusal(415, "unsupported_media_type", _unsupported(error.found))
+            return Refusal(415, "unsupported_media_type", error.text, headers=error.headers)
         case TooManyRequests():
             headers = ((RETRY_AFTER, b"%d" % error.wait),)
             return Refusal(429, "rate_limited", error.text, headers=headers)

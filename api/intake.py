@@ -15,10 +15,11 @@ from uuid import UUID
 import msgspec
 
 from api.answers import Problem
+from api.cleaner import Cleaner
 from api.failures import BadRequest
-from api.json_text import bad_escape, check_text, fields_with_bad_escapes, rewritten
+from api.json_text import bad_escape, check_text, fields_with_bad_escapes, why_malformed
 from domain.error_group import NULL, GroupingRecord, Occurrence, ReportError
-from domain.fingerprint import group_report
+from domain.fingerprint import Grouping, group_report
 from domain.message import derived_id
 from domain.scrubbing import Scrubber
 from domain.vocabulary import Level
@@ -109,7 +110,7 @@ def read_report(body: bytes) -> Report:
     except msgspec.ValidationError:
         raise BadRequest("the body must be a JSON object") from None
     except msgspec.DecodeError as error:
-        raise BadRequest(f"the body is not JSON: {_why(error)}") from None
+        raise BadRequest(f"the body is not JSON: {why_malformed(error)}") from None
     return _Reading(fields).report()
 
 
@@ -119,14 +120,15 @@ def to_command(
     """The command that a report of an application becomes: scrubbed, grouped, with its ids.
 
     Raises BadRequest for a number in `context` or `user` that no reader could hold."""
-    clean = _Cleaner(scrub)
+    clean = Cleaner(scrub)
+    user = clean.json("user", report.user)
     occurrence = Occurrence(
         message=clean.text(report.message),
-        level=_kept_level(report.level),
+        level=kept_level(report.level),
         fatal=report.level == "fatal",
         source=report.source,
         environment=report.environment,
-        timestamp=_happened(report.timestamp, now),
+        timestamp=happened(report.timestamp, now),
         stack_trace=clean.optional(report.stack_trace, scrub.text),
         context=clean.json("context", report.context),
         url=clean.optional(report.url, scrub.url),
@@ -134,13 +136,21 @@ def to_command(
         ip_address=report.ip_address or sender.ip_address,
         event_id=str(report.event_id) if report.event_id else None,
         tags=clean.tags(report.tags),
-        user=clean.json("user", report.user),
+        user=user,
+        user_id=_user_id(user),
         release=report.release,
         filtered=clean.count,
     )
     grouping = group_report(occurrence.message, occurrence.stack_trace, report.fingerprint)
+    return command_of(_event_id(report, app, sender), app, grouping, occurrence)
+
+
+def command_of(
+    event_id: UUID | None, app: str, grouping: Grouping, occurrence: Occurrence
+) -> ReportError:
+    """The command to store an occurrence in its group."""
     return ReportError(
-        event_id=_event_id(report, app, sender),
+        event_id=event_id,
         app=app,
         fingerprint=grouping.fingerprint,
         grouping=GroupingRecord(
@@ -265,52 +275,12 @@ class _Reading:
         return given
 
 
-class _Cleaner:
-    """Scrubs the parts of one report and counts what it took out."""
-
-    def __init__(self, scrubber: Scrubber) -> None:
-        self._scrubber = scrubber
-        self.count = 0
-
-    def text(self, text: str) -> str:
-        """A text without its secrets."""
-        cleaned, found = self._scrubber.text(text)
-        self.count += found
-        return cleaned
-
-    def optional(self, text: str | None, scrub: Callable[[str], tuple[str, int]]) -> str | None:
-        """A text that may be absent."""
-        if text is None:
-            return None
-        cleaned, found = scrub(text)
-        self.count += found
-        return cleaned
-
-    def json(self, field: str, raw: msgspec.Raw | None) -> msgspec.Raw:
-        """A JSON value without its secrets, otherwise whole; NULL where there is none."""
-        if raw is None:
-            return NULL
-        try:
-            cleaned, found = rewritten(raw, self._scrubber.value)
-        except ValueError as error:
-            raise BadRequest.field(field, f"cannot be kept: {error}") from None
-        self.count += found
-        return cleaned
-
-    def tags(self, tags: dict[str, str] | None) -> dict[str, str] | None:
-        """Tags without their secrets."""
-        if not tags:
-            return tags
-        cleaned, found = self._scrubber.value(tags)
-        self.count += found
-        return cast("dict[str, str]", cleaned)
-
-
-def _kept_level(level: ReportLevel) -> Level:
+def kept_level(level: ReportLevel) -> Level:
+    """The level under which the log keeps a report."""
     return "error" if level == "fatal" else level
 
 
-def _happened(claimed: datetime | None, now: datetime) -> datetime:
+def happened(claimed: datetime | None, now: datetime) -> datetime:
     """When it happened. A clock that runs ahead is not believed."""
     return now if claimed is None or claimed > now + MAX_AHEAD else claimed
 
@@ -318,10 +288,33 @@ def _happened(claimed: datetime | None, now: datetime) -> datetime:
 def _event_id(report: Report, app: str, sender: Sender) -> UUID | None:
     """The id under which the log holds this report once; each application has its own ids."""
     if report.event_id is not None:
-        return derived_id("report", app, "id", str(report.event_id))
+        return report_id(app, report.event_id)
     if sender.idempotency_key is not None:
         return derived_id("report", app, "key", sender.idempotency_key)
     return None
+
+
+def report_id(app: str, client_id: UUID) -> UUID:
+    """The log's id of a report that a client has given an id of its own."""
+    return derived_id("report", app, "id", str(client_id))
+
+
+class _User(msgspec.Struct, frozen=True):
+    id: str | int | None = None
+
+
+_user = msgspec.json.Decoder(_User).decode
+
+
+def _user_id(user: msgspec.Raw) -> str | None:
+    """Whom it happened to, where the report tells it as a string or a number."""
+    if user == NULL:
+        return None
+    try:
+        found = _user(user).id
+    except msgspec.ValidationError:
+        return None
+    return None if found in (None, "") else str(found)
 
 
 def _bad_escape_in(body: bytes, problem: str) -> BadRequest:
@@ -330,11 +323,3 @@ def _bad_escape_in(body: bytes, problem: str) -> BadRequest:
     if not names:
         return BadRequest(f"the body {problem}")
     return BadRequest.of([Problem(name, problem) for name in names])
-
-
-def _why(error: msgspec.DecodeError) -> str:
-    return (
-        str(error)
-        .removeprefix("JSON is malformed: ")
-        .replace("Input data was truncated", "it ends too early")
-    )

@@ -40,12 +40,22 @@ _EXACT_DIGITS = 18
 
 def check_text(body: bytes) -> None:
     """Raises BadRequest where a body is empty, is not UTF-8 or nests deeper than 100."""
+    check_encoding(body)
+    check_depth(body)
+
+
+def check_encoding(body: bytes) -> None:
+    """Raises BadRequest where a body is empty or is not UTF-8."""
     if not body or body.isspace():
         raise BadRequest("the body is empty; it must be a JSON object")
     try:
         body.decode()
     except UnicodeDecodeError as error:
         raise BadRequest(f"the body is not valid UTF-8 (byte {error.start})") from None
+
+
+def check_depth(body: bytes) -> None:
+    """Raises BadRequest where JSON text nests deeper than 100."""
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         raise BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
 
@@ -64,15 +74,19 @@ def bad_escape(text: bytes) -> str | None:
 
 def fields_with_bad_escapes(text: bytes) -> list[str]:
     """The fields of a JSON object that hold such an escape; none where the text is no object."""
-    marked = bytearray(text)
-    for start, _ in _offences(text):
-        # A NUL is an escape that the decoder takes, so that the object comes apart.
-        marked[start : start + len(_NUL)] = _NUL
     try:
-        fields = msgspec.json.decode(bytes(marked), type=dict[str, msgspec.Raw])
+        fields = msgspec.json.decode(decodable(text), type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:
         return []
     return [name for name, raw in fields.items() if bad_escape(bytes(raw))]
+
+
+def decodable(text: bytes) -> bytes:
+    """The text with a NUL, an escape that the decoder takes, in place of each such escape."""
+    marked = bytearray(text)
+    for start, _ in _offences(text):
+        marked[start : start + len(_NUL)] = _NUL
+    return bytes(marked)
 
 
 def _offences(text: bytes) -> Iterator[tuple[int, str]]:
@@ -115,6 +129,15 @@ def rewritten(
     if faithful and not count:
         return msgspec.Raw(compact), 0
     return msgspec.Raw(_encode(changed)), count
+
+
+def why_malformed(error: msgspec.DecodeError) -> str:
+    """What the decoder says of a text that is no JSON."""
+    return (
+        str(error)
+        .removeprefix("JSON is malformed: ")
+        .replace("Input data was truncated", "it ends too early")
+    )
 
 
 def _exact(text: bytes) -> object:

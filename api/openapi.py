@@ -10,7 +10,7 @@ import msgspec
 from litestar.handlers import BaseRouteHandler
 from litestar.routes import BaseRoute, HTTPRoute
 
-from api.answers import Failure
+from api.answers import Failure, PlainFailure, of_second_document
 from api.limits import rate_of
 from api.operations import IF_NONE_MATCH, Operation, Parameter, Reply
 from domain.vocabulary import CHANNELS
@@ -51,7 +51,11 @@ _FAILURES: Mapping[int, tuple[str, str, str]] = {
     404: ("There is no such thing, or no more.", "not_found", "no such error"),
     405: ("The path knows other methods: see `Allow`.", "method_not_allowed", "PATCH is not ..."),
     409: ("The current state forbids it.", "conflict", "the error has been deleted since"),
-    413: ("The body is over 1 MiB.", "too_large", "the body is larger than 1048576 bytes"),
+    413: (
+        "The body is over 1 MiB; of a batch, over 16 MiB.",
+        "too_large",
+        "the body is larger than 1048576 bytes",
+    ),
     415: (
         "The body is not declared as JSON.",
         "unsupported_media_type",
@@ -82,13 +86,15 @@ _PATH_VALUES: Mapping[str, list[str]] = {"integration": list(CHANNELS)}
 def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
     """The document of all routes whose handlers carry an Operation."""
     paths: Json = {}
-    structs: set[type] = {Failure}
+    structs: set[type] = {Failure, PlainFailure}
     for path, method, operation, name in described(routes):
         structs |= _structs_of(operation)
         item = paths.setdefault(_PATH_PARAMETER.sub(r"{\1}", path), {})
         document = _operation(operation, name, _PATH_PARAMETER.findall(path))
         if operation.permission and method == "GET":
             _make_conditional(document)
+        if of_second_document(path):
+            _say_plainly(document)
         item[method.lower()] = document
     schemas = msgspec.json.schema_components(
         sorted(structs, key=lambda struct: struct.__name__), ref_template=_REF
@@ -104,9 +110,11 @@ def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
         "servers": [{"url": "/"}],
         "tags": [
             {"name": "errors", "description": "Report, read and change errors."},
+            {"name": "ingest", "description": "Batches of events from applications."},
             {"name": "alerts", "description": "Alert rules and incidents."},
             {"name": "analytics", "description": "Statistics and trends."},
             {"name": "monitoring", "description": "Services, host, uptime, custom checks."},
+            {"name": "dashboard", "description": "Occurrences, codes, trends."},
             {"name": "settings", "description": "Keys, team, integrations, applications."},
             {"name": "health", "description": "Health, metrics, entry points."},
         ],
@@ -147,6 +155,8 @@ def _structs_of(operation: Operation) -> set[type]:
 def _operation(operation: Operation, name: str, path_parameters: list[str]) -> Json:
     permission = operation.permission
     needs = f"Needs the permission `{permission}`." if permission else "Needs no key."
+    if operation.without_key:
+        needs += " Outside production, `test-app` is shown without a key."
     document: Json = {
         "operationId": name,
         "summary": operation.summary,
@@ -183,6 +193,15 @@ def _make_conditional(document: Json) -> None:
     document["responses"]["200"]["headers"] |= headers
     nothing_new = {"description": "What the client has still holds.", "headers": headers}
     document["responses"]["304"] = nothing_new
+
+
+def _say_plainly(document: Json) -> None:
+    """The failures of the second document's routes are in that document's words."""
+    for status, response in document["responses"].items():
+        if int(status) >= 400:
+            content = response["content"]["application/json"]
+            content["schema"] = _ref(PlainFailure)
+            content["example"] = {"success": False, "error": content["example"]["error"]}
 
 
 def _responses(operation: Operation) -> Json:
@@ -253,7 +272,7 @@ def _parameter(parameter: Parameter) -> Json:
     document: Json = {
         "name": parameter.name,
         "in": parameter.where,
-        "required": False,
+        "required": parameter.required,
         "description": parameter.description,
         "schema": dict(parameter.schema),
     }

@@ -24,6 +24,7 @@ class Parameter:
     description: str
     example: Any
     where: str = "query"
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,15 @@ class Body:
 @dataclass(frozen=True)
 class Operation:
     """All that is to be known of one route. `failures` are statuses beside those of every
-    route; `permission` None means that nobody is asked for a key."""
+    route; `permission` None means that nobody is asked for a key. `without_key`: outside production
+    `test-app` is shown to everybody, as the second document's examples have it."""
 
     summary: str
     tag: str
     replies: Mapping[int, Reply]
     description: str = ""
     permission: Permission | None = None
+    without_key: bool = False
     failures: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     body: Body | None = None

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
-from typing import Any
 
 from api.answers import Answer
 
 _STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-code, pre { font: 0.85em/1.5 ui-monospace, monospace; }
+:root { color-scheme: light dark; --line: #8884; --quiet: #777; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
+code, pre { font: 0.9em/1.5 ui-monospace, monospace; }
 pre { background: #8881; padding: 0.75rem 1rem; overflow-x: auto; border-radius: 6px; }
-section { border-top: 1px solid #8884; padding: 0.75rem 0; }
-h2 { font-size: 1.1rem; margin: 0.5rem 0; }
-h2 b { display: inline-block; min-width: 4.5rem; }
-table { border-collapse: collapse; width: 100%; }
+h2 { margin: 3rem 0 0; }
+h3 { font-size: 1.05rem; margin: 0.5rem 0; }
+section { border-top: 1px solid var(--line); padding: 0.75rem 0; margin-top: 0.75rem; }
+section:target, tr:target { background: #fb02; }
+nav { columns: 2 26rem; column-gap: 2rem; font-size: 0.9rem; }
+nav h3 { margin-top: 0; text-transform: capitalize; break-after: avoid; }
+nav ul { list-style: none; margin: 0 0 1rem; padding: 0; }
+nav a { text-decoration: none; }
+table { border-collapse: collapse; width: 100%; margin: 0.5rem 0; font-size: 0.95rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.2rem 0.75rem 0.2rem 0; }
 th { font-weight: 600; white-space: nowrap; }
-.tag { color: #777; font-size: 0.85em; }
+details { margin: 0.25rem 0; }
+summary { cursor: pointer; }
+.type, .needs { color: var(--quiet); font-size: 0.9em; }
+.needs { font-weight: normal; border: 1px solid var(--line); border-radius: 6px; padding: 0 6px; }
+.method { font: bold 0.8rem ui-monospace, monospace; display: inline-block; min-width: 3.5rem; }
+.get { color: #2a7de1; } .post { color: #2a9d4a; } .put { color: #c77d0a; }
+.delete { color: #d1383d; }
 """
 
 _POLICY = b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-
-Json = dict[str, Any]
 
 
 def html_answer(title: str, body: str) -> Answer:
@@ -36,87 +43,3 @@ def html_answer(title: str, body: str) -> Answer:
     )
     headers = ((b"content-security-policy", _POLICY), (b"vary", b"Accept"))
     return Answer(200, page.encode(), headers, b"text/html; charset=utf-8")
-
-
-def documentation(document: Json) -> str:
-    """The OpenAPI document as HTML for people."""
-    info = document["info"]
-    sections = [
-        _operation(path, method, operation)
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-    ]
-    intro = "".join(f"<p>{_prose(part)}</p>" for part in info["description"].split("\n\n"))
-    return (
-        f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>{intro}"
-        '<p>For programs: <a href="/docs/openapi.json">/docs/openapi.json</a></p>'
-        + "".join(sections)
-    )
-
-
-def _operation(path: str, method: str, operation: Json) -> str:
-    permission = operation.get("x-permission", "no key")
-    parts = [
-        f'<section id="{escape(operation["operationId"])}">',
-        f"<h2><b>{method.upper()}</b><code>{escape(path)}</code></h2>",
-        f"<p><strong>{escape(operation['summary'])}</strong> "
-        f'<span class="tag">{escape(permission)}</span></p>',
-        f"<p>{_prose(operation['description'])}</p>",
-        _parameters(operation["parameters"]),
-        *_request(operation.get("requestBody")),
-        *_answers(operation["responses"]),
-        "</section>",
-    ]
-    return "".join(parts)
-
-
-def _parameters(parameters: list[Json]) -> str:
-    rows = "".join(
-        f"<tr><th><code>{escape(one['name'])}</code></th><td>{escape(one['in'])}</td>"
-        f"<td><code>{escape(_shape(one['schema']))}</code></td>"
-        f"<td>{_prose(one['description'])}</td></tr>"
-        for one in parameters
-    )
-    return f"<table>{rows}</table>" if rows else ""
-
-
-def _shape(schema: Json) -> str:
-    if "enum" in schema:
-        return " | ".join(schema["enum"])
-    kind = str(schema.get("format") or schema["type"])
-    least, most = schema.get("minimum"), schema.get("maximum")
-    bounds = f" {least} to {most}" if least is not None and most is not None else ""
-    default = f", default {schema['default']}" if "default" in schema else ""
-    return f"{kind}{bounds}{default}"
-
-
-def _request(body: Json | None) -> list[str]:
-    if body is None:
-        return []
-    examples = body["content"]["application/json"]["examples"]
-    return [
-        f"<details><summary>Body: {escape(name)}</summary>{_json(example['value'])}</details>"
-        for name, example in examples.items()
-    ]
-
-
-def _answers(responses: Json) -> list[str]:
-    parts = []
-    for status, response in responses.items():
-        line = f"<b>{escape(status)}</b> {_prose(response['description'])}"
-        examples = [media.get("example") for media in response.get("content", {}).values()]
-        shown = "".join(_json(example) for example in examples if example is not None)
-        parts.append(f"<details><summary>{line}</summary>{shown}</details>")
-    return parts
-
-
-def _json(value: Any) -> str:
-    return f"<pre>{escape(json.dumps(value, indent=2, ensure_ascii=False))}</pre>"
-
-
-def _prose(text: str) -> str:
-    """Text with `code` between backticks."""
-    pieces = escape(text).split("`")
-    return "".join(
-        f"<code>{piece}</code>" if index % 2 else piece for index, piece in enumerate(pieces)
-    )

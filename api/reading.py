@@ -11,6 +11,9 @@ from domain.failures import Unavailable
 ERROR_GROUPS = "error_groups"
 APPS = "apps"
 STATS = "stats"
+OCCURRENCES = "occurrences"
+CODES = "codes"
+DASHBOARD_TRENDS = "dashboard_trends"
 
 PATIENCE = 2.0
 """Seconds that a read waits for its read model."""

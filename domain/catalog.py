@@ -21,6 +21,7 @@ from domain import (
     integration,
     member,
     service,
+    source_maps,
 )
 from domain.decider import Decider
 from domain.message import Command, Event
@@ -53,6 +54,8 @@ DECIDERS: Mapping[type[Command], Decider[Any]] = {
     service.NoteServiceUp: service.decider,
     service.NoteServiceDown: service.decider,
     service.StopWatching: service.decider,
+    source_maps.UploadSourceMap: source_maps.decider,
+    source_maps.DeleteSourceMaps: source_maps.decider,
 }
 
 EVENTS: Mapping[str, type[Event]] = {
@@ -84,6 +87,8 @@ EVENTS: Mapping[str, type[Event]] = {
     "ServiceWentDown": service.ServiceWentDown,
     "ServiceRecovered": service.ServiceRecovered,
     "ServiceUnwatched": service.ServiceUnwatched,
+    "SourceMapUploaded": source_maps.SourceMapUploaded,
+    "SourceMapsDeleted": source_maps.SourceMapsDeleted,
 }
 
 NAMES: Mapping[type[Event], str] = {event: name for name, event in EVENTS.items()}

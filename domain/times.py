@@ -18,6 +18,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
+def milliseconds(moment: datetime) -> str:
+    """`moment`, an aware time, in UTC with `Z` and three decimals, the rest cut off."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
 def parse_rfc3339(text: str) -> datetime:
     """The time that `text` names, in UTC; digits beyond the microsecond are cut off.
 

@@ -14,6 +14,7 @@ import redis.asyncio as async_redis
 from redis.exceptions import RedisError
 
 from api.container import Container, Health
+from api.dashboard_ports import Dashboard
 from api.monitoring_ports import Monitoring
 from domain.api_key import IssueApiKey, key_hash, key_preview
 from domain.app import RegisterApp
@@ -37,6 +38,8 @@ from infra.samples import Samples
 from infra.secrets import SecretBox
 from infra.settings import Settings
 from infra.telemetry import Metrics
+from projections.codes import CodeQueries, Codes
+from projections.dashboard_trends import DashboardTrendQueries, DashboardTrends
 from projections.directory.api_keys import ApiKeyQueries, ApiKeys
 from projections.directory.apps import AppQueries, Apps
 from projections.directory.checks import CheckQueries, Checks
@@ -45,9 +48,10 @@ from projections.directory.integrations import IntegrationQueries, Integrations
 from projections.directory.members import MemberQueries, Members
 from projections.directory.rules import AlertRules, RuleQueries
 from projections.error_groups import ErrorGroups, ErrorQueries
+from projections.occurrence_index import OccurrenceIndexQueries
 from projections.occurrences import OccurrenceQueries
 from projections.positions import Positions
-from projections.registry import READ_MODELS
+from projections.registry import ALL_READ_MODELS
 from projections.runner import Stopped, stopped_key
 from projections.stats import Stats, StatsQueries
 from projections.uptime import ServiceUptime, UptimeQueries
@@ -89,7 +93,7 @@ def container(settings: Settings) -> Container:
     client = connect_async(settings.redis_url_or_fail())
     requests = RequestStats(client)
     metrics.pass_on(requests.count)
-    positions = Positions(client, [model.keyspace() for model in READ_MODELS], store.head)
+    positions = Positions(client, [model.keyspace() for model in ALL_READ_MODELS], store.head)
 
     async def health() -> Health:
         return await look(store, client)
@@ -113,6 +117,7 @@ def container(settings: Settings) -> Container:
             requests=requests,
             host=Samples(client),
         ),
+        dashboard=dashboard(store, client),
         key_source=KeyStates(store.reader),
         key_usage=LastUsed(client),
         secrets=SecretBox(settings.secret_key, settings.data_dir),
@@ -141,6 +146,17 @@ def _limits(settings: Settings) -> dict[Rate, int]:
     }
 
 
+def dashboard(store: EventStore, client: async_redis.Redis) -> Dashboard:
+    """What the dashboard's API reads from."""
+    index = OccurrenceIndexQueries(store.reader.rows)
+    return Dashboard(
+        index=index,
+        codes=CodeQueries(client, Codes().keyspace()),
+        trends=DashboardTrendQueries(client, DashboardTrends().keyspace(), index.distinct),
+        events=store.reader,
+    )
+
+
 async def look(store: EventStore, client: async_redis.Redis) -> Health:
     """One look at PostgreSQL, Redis and the workers."""
     reasons: list[str] = []
@@ -165,7 +181,7 @@ async def look(store: EventStore, client: async_redis.Redis) -> Health:
 async def _stood_still(client: async_redis.Redis) -> list[str]:
     """Why read models do not move on; empty when all do."""
     reasons = []
-    for model in READ_MODELS:
+    for model in ALL_READ_MODELS:
         found = await client.get(stopped_key(model.keyspace()))
         if found is not None:
             stopped = msgspec.json.decode(found, type=Stopped)

@@ -15,7 +15,7 @@ from infra.heartbeat import alive_command
 from infra.redis import connect
 from infra.settings import Settings
 from projections.projection import CLEARING, Keyspace
-from projections.registry import READ_MODELS
+from projections.registry import ALL_READ_MODELS
 from projections.runner import Stopped, stopped_key
 
 UP, DOWN = "up", "down"
@@ -83,7 +83,7 @@ def look(settings: Settings) -> Condition:
             services["postgres"] = UP
             head, recorded_at = _head(connection)
         processes = _processes(client)
-        spaces = [model.keyspace() for model in READ_MODELS]
+        spaces = [model.keyspace() for model in ALL_READ_MODELS]
         models = [_read_model(client, connection, space, head) for space in spaces]
         services["redis"] = UP
     except (RedisError, OSError) as error:

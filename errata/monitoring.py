@@ -24,7 +24,7 @@ from infra.probes import Board, Probes, ReadModelKeys
 from infra.redis import connect_async
 from infra.samples import Sampler, Samples
 from infra.settings import Settings
-from projections.registry import READ_MODELS
+from projections.registry import ALL_READ_MODELS
 from projections.runner import stopped_key
 
 log = structlog.get_logger("errata.monitoring")
@@ -102,7 +102,7 @@ async def _instruments(settings: Settings) -> AsyncIterator[Instruments]:
     runner = CheckRunner(utc_now, allow_private=settings.allow_private_targets)
     read_models = [
         ReadModelKeys(space.name, space.checkpoint, stopped_key(space))
-        for space in (model.keyspace() for model in READ_MODELS)
+        for space in (model.keyspace() for model in ALL_READ_MODELS)
     ]
     await store.start()
     try:

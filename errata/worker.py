@@ -27,8 +27,9 @@ from infra.event_store.subscription import Subscription
 from infra.heartbeat import beat_commands, farewell_command
 from infra.redis import connect
 from infra.settings import Settings
-from projections.projection import RedisReadModel
-from projections.registry import READ_MODELS
+from projections.postgres_runner import PostgresRunner
+from projections.projection import Keyspace, PostgresReadModel, ReadModel, RedisReadModel
+from projections.registry import ALL_READ_MODELS
 from projections.runner import Runner, Undecodable
 
 log = structlog.get_logger("errata.worker")
@@ -51,6 +52,7 @@ class DecodedLog:
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
+        self._kept: list[Recorded[Any]] = []
         self.last_recorded_at: datetime | None = None
         self.last_page = 0
 
@@ -59,7 +61,12 @@ class DecodedLog:
         return self._subscription.head()
 
     def events(self, after: int, limit: int) -> Sequence[Recorded[Any]]:
-        """The next events. Raises Undecodable when the very next one cannot be read."""
+        """The next events. Raises Undecodable when the very next one cannot be read.
+
+        The last page is kept: read models in Redis and in PostgreSQL ask for it one after the
+        other."""
+        if self._kept and self._kept[0].position == after + 1:
+            return self._kept[:limit]
         events: list[Recorded[Any]] = []
         for row in self._subscription.page(after, limit):
             try:
@@ -68,6 +75,7 @@ class DecodedLog:
                 if not events:
                     raise Undecodable(row.position, str(row.event_id), error.reason) from error
                 break
+        self._kept = events
         self.last_page = len(events)
         if events:
             self.last_recorded_at = events[-1].recorded_at
@@ -81,9 +89,9 @@ class Leases:
     the news.
     """
 
-    def __init__(self, database_url: str, models: Sequence[RedisReadModel]) -> None:
+    def __init__(self, database_url: str, models: Sequence[ReadModel]) -> None:
         self._wanted = list(models)
-        self.held: list[RedisReadModel] = []
+        self.held: list[ReadModel] = []
         self._connection = psycopg.connect(
             database_url, autocommit=True, application_name="errata leases", connect_timeout=3
         )
@@ -105,7 +113,7 @@ class Leases:
         self.held += taken
         return bool(taken)
 
-    def _try(self, model: RedisReadModel) -> bool:
+    def _try(self, model: ReadModel) -> bool:
         space = model.keyspace()
         row = self._connection.execute(
             "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"errata:{space.prefix}",)
@@ -113,11 +121,38 @@ class Leases:
         return bool(row and row[0])
 
 
+class Runners:
+    """The runners of some read models: of those in Redis, and of those in PostgreSQL, whose rows go
+    over a connection that listens to nothing."""
+
+    def __init__(
+        self,
+        decoded: DecodedLog,
+        client: redis.Redis,
+        connection: psycopg.Connection[Any],
+        models: Sequence[ReadModel],
+    ) -> None:
+        in_redis = [model for model in models if isinstance(model, RedisReadModel)]
+        in_postgres = [model for model in models if isinstance(model, PostgresReadModel)]
+        self._in_redis = Runner(decoded, client, in_redis)
+        self._in_postgres = PostgresRunner(decoded, connection, client, in_postgres)
+        self._in_redis.announce_versions()
+
+    def step(self) -> bool:
+        """One page for every read model that is behind. Returns whether any moved."""
+        moved = self._in_redis.step()
+        return self._in_postgres.step() or moved
+
+    def positions(self) -> dict[Keyspace, int | None]:
+        """Where each read model stands; None where it has not begun."""
+        return self._in_redis.positions() | self._in_postgres.positions()
+
+
 def run_worker(
     settings: Settings,
     stop: threading.Event,
     *,
-    read_models: Sequence[RedisReadModel] = READ_MODELS,
+    read_models: Sequence[ReadModel] = ALL_READ_MODELS,
     observe: Observer = lambda name, position, head, lag: None,
 ) -> None:
     """Work until `stop` is set. Outages of PostgreSQL or Redis are waited out."""
@@ -128,8 +163,9 @@ def run_worker(
             with (
                 closing(Subscription(database_url)) as subscription,
                 closing(Leases(database_url, read_models)) as leases,
+                closing(_for_rows(database_url)) as connection,
             ):
-                _work(subscription, leases, client, stop, observe)
+                _work(subscription, leases, client, connection, stop, observe)
         except (psycopg.OperationalError, redis.RedisError, OSError) as error:
             log.warning("interrupted", reason=" ".join(str(error).split())[:300])
             stop.wait(RETRY_SECONDS)
@@ -142,18 +178,18 @@ def _work(
     subscription: Subscription,
     leases: Leases,
     client: redis.Redis,
+    connection: psycopg.Connection[Any],
     stop: threading.Event,
     observe: Observer,
 ) -> None:
     decoded = DecodedLog(subscription)
-    runner = Runner(decoded, client, ())
+    runner = Runners(decoded, client, connection, ())
     next_look_round = last_moved = 0.0
     while not stop.is_set():
         if monotonic() >= next_look_round:
             next_look_round = monotonic() + LOOK_ROUND_SECONDS
             if leases.take():
-                runner = Runner(decoded, client, leases.held)
-                runner.announce_versions()
+                runner = Runners(decoded, client, connection, leases.held)
             for command in beat_commands("worker"):
                 client.execute_command(*command)  # type: ignore[no-untyped-call]
             _tell(runner, decoded, observe)
@@ -167,7 +203,13 @@ def _work(
     client.execute_command(*farewell_command("worker"))  # type: ignore[no-untyped-call]
 
 
-def _tell(runner: Runner, decoded: DecodedLog, observe: Observer) -> None:
+def _for_rows(database_url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        database_url, autocommit=True, application_name="errata worker rows", connect_timeout=3
+    )
+
+
+def _tell(runner: Runners, decoded: DecodedLog, observe: Observer) -> None:
     head = decoded.head()
     for space, position in runner.positions().items():
         behind = position is None or position < head

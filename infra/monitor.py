@@ -164,6 +164,7 @@ class Monitor:
         self._led = True
         self._with.sampler.prime()
         await self._with.news.take_over()
+        await self.beat()
 
     async def _run_checks(self) -> None:
         try:
@@ -189,7 +190,8 @@ class Monitor:
         # That no scheduler runs, none can see: it shows as a downtime of Errata.
         news = None if look.service == SCHEDULER else self._judge.hear(look)
         if news is not None:
-            log.info("news", service=look.service, status=look.status, reason=look.reason)
+            say = log.warning if look.status == "unhealthy" else log.debug
+            say("news", service=look.service, status=look.status, reason=look.reason)
             self._with.news.add(news)
         await _unless_away(self._with.board.post(look))
 

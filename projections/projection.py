@@ -3,7 +3,8 @@
 A read model is a name, a version, a pure fold and its queries, in one file. The fold turns a page
 of the log into Redis commands that write absolute values: it reads nothing, knows no clock and no
 chance, and touches each key once per page, so pages of any size leave the same bytes. The runner
-sends those commands and the new checkpoint in one transaction.
+sends those commands and the new checkpoint in one transaction. A read model in PostgreSQL is the
+same with SQL statements.
 
 Every event of the catalog is either folded or ignored by name; a test holds that.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, LiteralString
 
 import msgspec
 
@@ -20,6 +21,9 @@ from domain.message import Event, Recorded
 
 Write = tuple[str | bytes | int | float, ...]
 """One Redis command with its arguments, such as ("SET", key, value)."""
+
+Statement = tuple[LiteralString, tuple[Any, ...]]
+"""One SQL statement with its arguments."""
 
 ACTIVE = "errata:active"
 """Redis hash: read model name -> the version that is live."""
@@ -66,13 +70,22 @@ class Keyspace(msgspec.Struct, frozen=True):
         return f"{self.prefix}checkpoint"
 
 
-class RedisReadModel(ABC):
-    """A read model kept in Redis. Subclasses say what they fold and what they leave aside."""
+class ReadModel(ABC):
+    """A read model. Subclasses say what they fold and what they leave aside."""
 
     name: ClassVar[str]
     version: ClassVar[int]
     folds: ClassVar[frozenset[type[Event]]]
     ignores: ClassVar[frozenset[type[Event]]]
+
+    def keyspace(self, version: int | None = None) -> Keyspace:
+        """Where a version lives; the code's own version unless told otherwise. A read model that
+        lives in PostgreSQL has there what it says of itself: its position, why it stands still."""
+        return Keyspace(self.name, self.version if version is None else version)
+
+
+class RedisReadModel(ReadModel):
+    """A read model kept in Redis."""
 
     @abstractmethod
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
@@ -80,6 +93,15 @@ class RedisReadModel(ABC):
 
         Raises Indigestible for an event it cannot understand."""
 
-    def keyspace(self, version: int | None = None) -> Keyspace:
-        """Where a version lives; the code's own version unless told otherwise."""
-        return Keyspace(self.name, self.version if version is None else version)
+
+class PostgresReadModel(ReadModel):
+    """A read model kept in tables beside the log: history, too large for Redis. There is one
+    version of it at a time. `emptied_by` is the statement that empties it."""
+
+    emptied_by: ClassVar[LiteralString]
+
+    @abstractmethod
+    def fold(self, events: Sequence[Recorded[Any]]) -> list[Statement]:
+        """The statements that bring it from before `events` to after them, in this order.
+
+        Raises Indigestible for an event it cannot understand."""

@@ -1,7 +1,9 @@
-"""All read models that live in Redis, in an explicit list: what is not here does not run."""
+"""All read models, in explicit lists: what is not here does not run."""
 
 from __future__ import annotations
 
+from projections.codes import Codes
+from projections.dashboard_trends import DashboardTrends
 from projections.directory.api_keys import ApiKeys
 from projections.directory.apps import Apps
 from projections.directory.checks import Checks
@@ -9,8 +11,10 @@ from projections.directory.incidents import Incidents
 from projections.directory.integrations import Integrations
 from projections.directory.members import Members
 from projections.directory.rules import AlertRules
+from projections.directory.source_maps import SourceMaps
 from projections.error_groups import ErrorGroups
-from projections.projection import RedisReadModel
+from projections.occurrence_index import OccurrenceIndex
+from projections.projection import PostgresReadModel, ReadModel, RedisReadModel
 from projections.stats import Stats
 from projections.uptime import ServiceUptime
 
@@ -25,7 +29,15 @@ READ_MODELS: tuple[RedisReadModel, ...] = (
     Incidents(),
     Checks(),
     ServiceUptime(),
+    Codes(),
+    DashboardTrends(),
+    SourceMaps(),
 )
+"""Those that live in Redis."""
+
+POSTGRES_READ_MODELS: tuple[PostgresReadModel, ...] = (OccurrenceIndex(),)
+
+ALL_READ_MODELS: tuple[ReadModel, ...] = (*READ_MODELS, *POSTGRES_READ_MODELS)
 
 
 def by_name(name: str) -> RedisReadModel:

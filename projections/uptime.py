@@ -27,6 +27,7 @@ from domain import (
     integration,
     member,
     service,
+    source_maps,
 )
 from domain.message import Recorded
 from domain.service import (
@@ -59,6 +60,7 @@ class ServiceUptime(RedisReadModel):
         | alert_rule.EVENTS
         | incident.EVENTS
         | check.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

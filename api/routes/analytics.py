@@ -9,7 +9,7 @@ from litestar import get
 from api.analytics import TrendsQuery, stats_body, trends_json, trends_query
 from api.answers import Answer, encode_json, success
 from api.applications import for_reading
-from api.cache import STATISTICS, TRENDS, cached
+from api.cache import STATISTICS, TRENDS, Computed, cached
 from api.call import Call
 from api.query import app_of
 from api.reading import STATS, caught_up, up_to_date
@@ -25,7 +25,7 @@ async def get_stats(request: Call) -> Answer:
     now = request.container.clock()
     # All windows of the statistics end at the same hours, so one of them stands for the time.
     question = (app, ending(now, "day"))
-    body = await cached(request, STATISTICS, STATS, question, lambda: _stats(request, app, now))
+    body = await cached(request, STATISTICS, [STATS], question, lambda: _stats(request, app, now))
     return success(body)
 
 
@@ -37,23 +37,25 @@ async def get_trends(request: Call) -> Answer:
     await up_to_date(request, STATS)
     now = request.container.clock()
     question = (app, query.group_by, query.period, ending(now, query.period))
-    body = await cached(request, TRENDS, STATS, question, lambda: _trend(request, app, query, now))
+    body = await cached(
+        request, TRENDS, [STATS], question, lambda: _trend(request, app, query, now)
+    )
     return success(body)
 
 
-async def _stats(request: Call, app: str | None, now: datetime) -> bytes:
+async def _stats(request: Call, app: str | None, now: datetime) -> Computed:
     numbers = await request.container.stats.numbers(app, now)
     if not numbers.errors:
         # Nothing at all may mean that Redis was emptied a moment ago: that is no answer.
         await caught_up(request, STATS)
         numbers = await request.container.stats.numbers(app, now)
-    return encode_json(stats_body(numbers))
+    return Computed(encode_json(stats_body(numbers)), settled=numbers.errors > 0)
 
 
-async def _trend(request: Call, app: str | None, query: TrendsQuery, now: datetime) -> bytes:
+async def _trend(request: Call, app: str | None, query: TrendsQuery, now: datetime) -> Computed:
     ask = request.container.stats.trend
     trend = await ask(app, query.period, query.group_by, now)
     if not trend.errors:
         await caught_up(request, STATS)
         trend = await ask(app, query.period, query.group_by, now)
-    return trends_json(query, trend)
+    return Computed(trends_json(query, trend), settled=trend.errors > 0)

@@ -45,6 +45,7 @@ async def list_checks(request: Call) -> Answer:
 @post("/monitoring/checks", opt={"operation": CREATE_CHECK})
 async def create_check(request: Call) -> Answer:
     """A new check."""
+    request.auth.require_all_apps()
     form = Form(await request.json_body())
     wish = _wish(form)
     form.check([*missing(wish), *flaws(wish)])
@@ -71,6 +72,7 @@ async def get_check(request: Call) -> Answer:
 @put("/monitoring/checks/{check_id:str}", opt={"operation": CHANGE_CHECK})
 async def change_check(request: Call) -> Answer:
     """Change what is given. Where it is switched off, its service is watched no more."""
+    request.auth.require_all_apps()
     check_id = request.path_id("check_id")
     expected = expected_version(request)
     form = Form(await request.json_body())
@@ -86,6 +88,7 @@ async def change_check(request: Call) -> Answer:
 @delete("/monitoring/checks/{check_id:str}", status_code=200, opt={"operation": DELETE_CHECK})
 async def delete_check(request: Call) -> Answer:
     """Take a check away, and its service out of the watch."""
+    request.auth.require_all_apps()
     check_id = request.path_id("check_id")
     expected = expected_version(request)
     commands = (

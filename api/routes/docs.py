@@ -6,9 +6,10 @@ from litestar import get
 
 from api.answers import Answer, encode_json
 from api.call import Call
+from api.documentation import documentation
 from api.openapi import build_document
 from api.operations import Operation, Reply
-from api.page import documentation, html_answer
+from api.page import html_answer
 
 GET_DOCS = Operation(
     summary="This document for people",

@@ -11,7 +11,7 @@ from litestar import delete, get, post, put
 from api.answers import Answer, array, deleted, encode_json, success
 from api.applications import for_reading
 from api.bulk import ACTIONS, outcome_of, read_bulk
-from api.cache import ERROR_LISTS, cached
+from api.cache import ERROR_LISTS, Computed, cached
 from api.call import Call
 from api.failures import BadRequest
 from api.query import ListQuery, list_query
@@ -46,7 +46,7 @@ async def list_errors(request: Call) -> Answer:
     app = for_reading(request.auth, query.filter.app)
     query = msgspec.structs.replace(query, filter=msgspec.structs.replace(query.filter, app=app))
     await up_to_date(request, ERROR_GROUPS)
-    body = await cached(request, ERROR_LISTS, ERROR_GROUPS, query, lambda: _list(request, query))
+    body = await cached(request, ERROR_LISTS, [ERROR_GROUPS], query, lambda: _list(request, query))
     return success(body)
 
 
@@ -115,13 +115,13 @@ async def _may_change(request: Call, error_id: UUID) -> None:
             raise NotFound("no such error")
 
 
-async def _list(request: Call, query: ListQuery) -> bytes:
+async def _list(request: Call, query: ListQuery) -> Computed:
     page = await _page(request, query)
     if not page.total:
         # Nothing at all may mean that Redis was emptied a moment ago: that is no answer.
         await caught_up(request, ERROR_GROUPS)
         page = await _page(request, query)
-    return _list_body(page, query)
+    return Computed(_list_body(page, query), settled=page.total > 0)
 
 
 async def _page(request: Call, query: ListQuery) -> ErrorPage:

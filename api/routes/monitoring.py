@@ -7,6 +7,7 @@ from typing import cast
 from litestar import get
 
 from api.answers import Answer, encode_json, success
+from api.cache import HOST_METRICS, PERFORMANCE, SERVICES, UPTIMES, Computed, cached
 from api.call import Call, as_uuid
 from api.monitoring import (
     check_as_service,
@@ -41,9 +42,8 @@ CHECKS = "checks"
 @get("/analytics/performance", opt={"operation": GET_PERFORMANCE})
 async def get_performance(request: Call) -> Answer:
     """How fast and how well the API answers."""
-    uptime = await _uptime(request, ERRATA)
-    counts = await request.container.monitoring.requests.recent()
-    return success(encode_json(performance_body(counts, uptime)))
+    await up_to_date(request, UPTIME)
+    return success(await cached(request, PERFORMANCE, [UPTIME], (), lambda: _performance(request)))
 
 
 @get("/monitoring/services", opt={"operation": LIST_SERVICES})
@@ -51,17 +51,8 @@ async def list_services(request: Call) -> Answer:
     """All parts of Errata, and the custom checks."""
     await up_to_date(request, UPTIME)
     await up_to_date(request, CHECKS)
-    monitoring, now = request.container.monitoring, request.container.clock()
-    looks = await monitoring.board.looks()
-    checks = await monitoring.checks.all()
-    parts = part_names(looks)
-    names = [*map(uptime_name, parts), *(check_service(check.id) for check in checks)]
-    uptimes = await monitoring.uptime.of(names, now)
-    services = [part_body(name, looks.get(name), uptimes[uptime_name(name)], now) for name in parts]
-    for check in checks:
-        body = check_body(check, now, looks, uptimes[check_service(check.id)])
-        services.append(check_as_service(body))
-    return success(encode_json(MonitoredServicesBody(services, overall(services))))
+    read_models = [UPTIME, CHECKS]
+    return success(await cached(request, SERVICES, read_models, (), lambda: _services(request)))
 
 
 @get("/monitoring/metrics", opt={"operation": GET_METRICS})
@@ -70,11 +61,8 @@ async def get_metrics(request: Call) -> Answer:
     read = Parameters(parameters(request.scope["query_string"]))
     timeframe = cast("Timeframe", read.one_of("timeframe", tuple(TIMEFRAMES)) or "1h")
     read.check()
-    report = await request.container.monitoring.host.report(timeframe)
-    counts = None
-    if report is not None:
-        counts = await request.container.monitoring.requests.since(report.since.timestamp())
-    return success(encode_json(metrics_body(timeframe, report, counts)))
+    body = await cached(request, HOST_METRICS, [], timeframe, lambda: _metrics(request, timeframe))
+    return success(body)
 
 
 @get("/monitoring/uptime", opt={"operation": GET_UPTIME})
@@ -85,14 +73,53 @@ async def get_uptime(request: Call) -> Answer:
     read.check()
     check_id = as_uuid(service)
     name = uptime_name(service) if check_id is None else check_service(check_id)
+    await up_to_date(request, UPTIME)
+    question = (service, name)
+    body = await cached(
+        request, UPTIMES, [UPTIME], question, lambda: _service_uptime(request, service, name)
+    )
+    return success(body)
+
+
+async def _performance(request: Call) -> Computed:
+    uptime = await _uptime(request, ERRATA)
+    body = performance_body(await request.container.monitoring.requests.recent(), uptime)
+    return Computed(encode_json(body), settled=body.performance_score is not None)
+
+
+async def _services(request: Call) -> Computed:
+    monitoring, now = request.container.monitoring, request.container.clock()
+    looks = await monitoring.board.looks()
+    checks = await monitoring.checks.all()
+    parts = part_names(looks)
+    names = [*map(uptime_name, parts), *(check_service(check.id) for check in checks)]
+    uptimes = await monitoring.uptime.of(names, now)
+    services = [part_body(name, looks.get(name), uptimes[uptime_name(name)], now) for name in parts]
+    for check in checks:
+        found = check_body(check, now, looks, uptimes[check_service(check.id)])
+        services.append(check_as_service(found))
+    body = MonitoredServicesBody(services, overall(services))
+    return Computed(encode_json(body), settled=body.overall_health == "healthy")
+
+
+async def _metrics(request: Call, timeframe: Timeframe) -> Computed:
+    report = await request.container.monitoring.host.report(timeframe)
+    counts = None
+    if report is not None:
+        counts = await request.container.monitoring.requests.since(report.since.timestamp())
+    body = encode_json(metrics_body(timeframe, report, counts))
+    return Computed(body, settled=report is not None)
+
+
+async def _service_uptime(request: Call, service: str, name: str) -> Computed:
     uptime = await _uptime(request, name)
     if uptime.watched_since is None and not uptime.recent and name != ERRATA:
         raise NotFound("nobody watches such a service")
-    return success(encode_json(uptime_body(service, uptime, request.container.clock())))
+    body = encode_json(uptime_body(service, uptime, request.container.clock()))
+    return Computed(body, settled=uptime.watched_since is not None)
 
 
 async def _uptime(request: Call, name: str) -> Uptime:
-    await up_to_date(request, UPTIME)
     found = await _ask(request, name)
     if found.watched_since is None:
         # Nothing at all may mean that Redis was emptied a moment ago: that is no answer.

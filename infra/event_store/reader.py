@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -72,6 +72,23 @@ class LogReader:
         rows = await self._fetch(sql.READ_STREAM_BACK, arguments)
         return [from_row(Row(*row)) for row in rows]
 
+    async def events_at(self, positions: Sequence[int]) -> dict[int, Recorded[Any]]:
+        """Events by their positions; those that have left the log are not among them."""
+        rows = await self._fetch(sql.READ_POSITIONS, {"positions": list(positions)})
+        return {row[0]: from_row(Row(*row)) for row in rows}
+
+    async def known_event(self, event_ids: Sequence[UUID]) -> Recorded[Any] | None:
+        """The event under one of these ids; None where the log holds none of them."""
+        rows = await self._fetch(sql.READ_EVENT, {"event_ids": list(event_ids)})
+        return from_row(Row(*rows[0])) if rows else None
+
+    async def rows(
+        self, statement: LiteralString, arguments: dict[str, Any]
+    ) -> Sequence[tuple[Any, ...]]:
+        """What a statement answers, for read models beside the log. It is planned each time, with
+        its arguments known: a plan for any argument does not know which days it needs."""
+        return await self._fetch(statement, arguments, prepare=False)
+
     async def states_of(self, kind: str) -> list[Any]:
         """The current state of every stream of a small kind (not of error groups)."""
         rows = await self._fetch(sql.LOAD_KIND, (kind,))
@@ -85,11 +102,13 @@ class LogReader:
         rows = await self._fetch(sql.KIND_VERSION, (kind,))
         return int(rows[0][0])
 
-    async def _fetch(self, statement: Any, arguments: Any) -> list[Any]:
+    async def _fetch(
+        self, statement: Any, arguments: Any, prepare: bool | None = None
+    ) -> list[Any]:
         try:
             async with self._pool.connection() as connection:
                 cursor = connection.cursor(binary=True)
-                await cursor.execute(statement, arguments)
+                await cursor.execute(statement, arguments, prepare=prepare)
                 return list(await cursor.fetchall())
         except _AWAY as error:
             raise Unavailable("postgres", "the event store cannot be reached") from error

@@ -13,7 +13,17 @@ from uuid import UUID
 import msgspec
 from redis.asyncio import Redis
 
-from domain import alert_rule, app, check, error_group, incident, integration, member, service
+from domain import (
+    alert_rule,
+    app,
+    check,
+    error_group,
+    incident,
+    integration,
+    member,
+    service,
+    source_maps,
+)
 from domain.api_key import ApiKeyIssued, ApiKeyRevoked, ApiKeyRoleChanged
 from domain.message import Recorded
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
@@ -49,6 +59,7 @@ class ApiKeys(RedisReadModel):
         | incident.EVENTS
         | check.EVENTS
         | service.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

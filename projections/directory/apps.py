@@ -12,7 +12,17 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from domain import alert_rule, api_key, check, error_group, incident, integration, member, service
+from domain import (
+    alert_rule,
+    api_key,
+    check,
+    error_group,
+    incident,
+    integration,
+    member,
+    service,
+    source_maps,
+)
 from domain.app import AppRegistered
 from domain.message import Recorded
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
@@ -41,6 +51,7 @@ class Apps(RedisReadModel):
         | incident.EVENTS
         | check.EVENTS
         | service.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

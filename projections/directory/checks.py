@@ -23,6 +23,7 @@ from domain import (
     integration,
     member,
     service,
+    source_maps,
 )
 from domain.check import CheckChanged, CheckCreated, CheckDeleted
 from domain.check_settings import CheckSettings
@@ -55,6 +56,7 @@ class Checks(RedisReadModel):
         | alert_rule.EVENTS
         | incident.EVENTS
         | service.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

@@ -25,6 +25,7 @@ from domain import (
     integration,
     member,
     service,
+    source_maps,
 )
 from domain.incident import IncidentChanged, IncidentFacts, IncidentOpened, Status
 from domain.message import Recorded
@@ -99,6 +100,7 @@ class Incidents(RedisReadModel):
         | alert_rule.EVENTS
         | check.EVENTS
         | service.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

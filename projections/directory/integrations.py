@@ -21,6 +21,7 @@ from domain import (
     integration,
     member,
     service,
+    source_maps,
 )
 from domain.integration import (
     Integration,
@@ -48,6 +49,7 @@ class Integrations(RedisReadModel):
         | incident.EVENTS
         | check.EVENTS
         | service.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

@@ -23,6 +23,7 @@ from domain import (
     integration,
     member,
     service,
+    source_maps,
 )
 from domain.member import MemberInvited, MemberJoined, MemberRemoved, MemberRoleChanged
 from domain.message import Recorded
@@ -55,6 +56,7 @@ class Members(RedisReadModel):
         | incident.EVENTS
         | check.EVENTS
         | service.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

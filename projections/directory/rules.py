@@ -23,6 +23,7 @@ from domain import (
     integration,
     member,
     service,
+    source_maps,
 )
 from domain.alert_rule import AlertRuleChanged, AlertRuleCreated, AlertRuleDeleted
 from domain.message import Recorded
@@ -68,6 +69,7 @@ class AlertRules(RedisReadModel):
         | incident.EVENTS
         | check.EVENTS
         | service.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

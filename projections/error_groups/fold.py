@@ -23,6 +23,7 @@ from domain import (
     integration,
     member,
     service,
+    source_maps,
 )
 from domain.error_group import (
     ErrorDeleted,
@@ -80,6 +81,7 @@ class ErrorGroups(RedisReadModel):
         | incident.EVENTS
         | check.EVENTS
         | service.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

@@ -24,6 +24,7 @@ from domain import (
     integration,
     member,
     service,
+    source_maps,
 )
 from domain.error_group import (
     ErrorDeleted,
@@ -69,6 +70,7 @@ class Stats(RedisReadModel):
         | incident.EVENTS
         | check.EVENTS
         | service.EVENTS
+        | source_maps.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

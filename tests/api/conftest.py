@@ -22,7 +22,7 @@ from errata.bootstrap import container as wired
 from errata.bootstrap import prepare
 from errata.worker import run_worker
 from infra.settings import Settings, load_settings
-from projections.registry import READ_MODELS
+from projections.registry import ALL_READ_MODELS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -143,7 +143,7 @@ async def api_alone(settings: Settings) -> AsyncIterator[Api]:
 async def api(api_alone: Api, worker: None) -> Api:
     """The API with a worker that has seen the log so far."""
     head = await api_alone.container.store.head()
-    for read_model in READ_MODELS:
+    for read_model in ALL_READ_MODELS:
         assert await api_alone.container.positions.wait(read_model.name, head, 10)
     return api_alone
 

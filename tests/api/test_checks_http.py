@@ -101,8 +101,10 @@ async def test_a_change_of_an_older_version_is_refused(api: Api) -> None:
 async def test_a_deleted_check_is_gone(api: Api) -> None:
     check = await create(api)
     path = f"{CHECKS}/{check['id']}"
-    assert (await api.delete(path)).status_code == 204
-    assert (await api.get(path)).status_code == 404
+    deleted = await api.delete(path)
+    assert deleted.status_code == 204
+    headers = {"X-Min-Position": deleted.headers["x-event-position"]}
+    assert (await api.get(path, headers=headers)).status_code == 404
     assert (await api.delete(path)).status_code == 404
     assert (await api.put(path, json={})).status_code == 404
 
@@ -119,6 +121,13 @@ async def test_readers_see_checks_and_only_admins_change_them(api: Api) -> None:
     assert (await api.get(CHECKS, headers=headers)).status_code == 200
     answer = await api.post(CHECKS, json=FRONT_PAGE, headers=headers)
     assert answer.status_code == 403
+
+
+async def test_a_key_of_one_application_changes_none(api: Api) -> None:
+    await api.register("shop")
+    headers = {"X-API-Key": await api.issue("read", "admin", app="shop")}
+    assert (await api.get(CHECKS, headers=headers)).status_code == 200
+    assert (await api.post(CHECKS, json=FRONT_PAGE, headers=headers)).status_code == 403
 
 
 async def test_a_check_that_runs_shows_what_it_saw(

@@ -35,6 +35,8 @@ NAMES_FOR_EVER = {
     "ServiceWentDown",
     "ServiceRecovered",
     "ServiceUnwatched",
+    "SourceMapUploaded",
+    "SourceMapsDeleted",
 }
 
 

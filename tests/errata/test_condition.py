@@ -10,11 +10,11 @@ from errata.condition import DOWN, UP, Condition, look
 from infra.event_store.store import EventStore
 from infra.heartbeat import beat_commands
 from infra.settings import load_settings
-from projections.registry import READ_MODELS
+from projections.registry import ALL_READ_MODELS
 from projections.runner import Stopped, stopped_key
 from tests.reports import SOMEBODY, report
 
-FIRST, *OTHERS = (model.keyspace() for model in READ_MODELS)
+FIRST, *OTHERS = (model.keyspace() for model in ALL_READ_MODELS)
 
 
 def condition(database_url: str, redis_url: str) -> Condition:

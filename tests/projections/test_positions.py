@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from domain.failures import Unavailable
-from projections.positions import FAR_BEHIND, Positions
+from projections.positions import CERTAIN_SECONDS, FAR_BEHIND, Positions
 from projections.projection import POSITIONS, Keyspace
 
 if TYPE_CHECKING:
@@ -128,3 +128,35 @@ async def test_at_the_start_nothing_or_far_too_little_is_a_rebuild(redis: Redis)
     ):
         positions = await positions_at(redis, position, log_at(head))
         assert (positions.rebuilding("errors") is not None) is rebuilding
+
+
+async def test_an_edition_is_a_position_reached_without_a_step_back(redis: Redis) -> None:
+    positions = await positions_at(redis, 100, log_at(100))
+    first = positions.edition("errors")
+    await positions.look()
+    assert positions.edition("errors") == first
+    await redis.set(ERRORS.checkpoint, 60)
+    await positions.look()
+    await redis.set(ERRORS.checkpoint, 100)
+    await positions.look()
+    assert positions.position("errors") == 100
+    assert positions.edition("errors") != first
+    assert positions.edition("apps")[0] == 0
+
+
+async def test_a_message_from_behind_begins_another_edition(redis: Redis) -> None:
+    positions = await positions_at(redis, 100, log_at(100))
+    first = positions.edition("errors")
+    positions._hear(b"errors.v1 100")
+    assert positions.edition("errors") == first
+    positions._hear(b"errors.v1 99")
+    assert positions.edition("errors") != first
+
+
+async def test_positions_are_certain_for_a_moment_after_a_look(redis: Redis) -> None:
+    positions = Positions(redis, [ERRORS, APPS], log_at(0).head)
+    assert not positions.certain
+    await positions.look()
+    assert positions.certain
+    await asyncio.sleep(CERTAIN_SECONDS)
+    assert not positions.certain

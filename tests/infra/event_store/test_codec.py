@@ -48,6 +48,7 @@ st.register_type_strategy(
 )
 st.register_type_strategy(str, TEXT)
 st.register_type_strategy(int, st.integers(0, 2**53))
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 
 
 def event_of(kind: type[Event]) -> st.SearchStrategy[Event]:

@@ -1,0 +1,147 @@
+"""The read model of error codes: how often each was reported.
+
+    codes:<app>   HASH  <code> -> occurrences; the application is percent-quoted
+    group:<id>    HASH  <code> -> what one error has added; the id is 32 hex digits
+
+What is zero is not kept. What an error has added is kept beside the sums because its deletion
+takes it out again; occurrences without a code are in neither.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from redis.asyncio import Redis
+
+from domain import (
+    alert_rule,
+    api_key,
+    app,
+    check,
+    error_group,
+    incident,
+    integration,
+    member,
+    service,
+    source_maps,
+)
+from domain.error_group import ErrorDeleted, ErrorReported
+from domain.message import Recorded
+from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
+
+_CHANGE = """
+local deleted, added = unpack(cmsgpack.unpack(ARGV[1]))
+local prefix = ARGV[2]
+
+local function add(key, code, by)
+  if redis.call('HINCRBY', key, code, by) == 0 then
+    redis.call('HDEL', key, code)
+  end
+end
+
+-- What goes comes before what comes: an error may do both in one page.
+for i = 1, #deleted, 2 do
+  local group = prefix .. deleted[i]
+  local counts = redis.call('HGETALL', group)
+  for k = 1, #counts, 2 do
+    add(prefix .. deleted[i + 1], counts[k], -counts[k + 1])
+  end
+  redis.call('DEL', group)
+end
+for i = 1, #added, 3 do
+  add(prefix .. added[i], added[i + 1], added[i + 2])
+end
+"""
+"""KEYS[1]: the checkpoint, for its slot. ARGV: in MessagePack two flat arrays, (group, application)
+of deleted errors and (key, code, number) to add; the prefix of every key."""
+
+
+class Codes(RedisReadModel):
+    """Counts the occurrences of each code."""
+
+    name = "codes"
+    version = 1
+    folds = frozenset({ErrorReported, ErrorDeleted})
+    ignores = (
+        (error_group.EVENTS - folds)
+        | app.EVENTS
+        | api_key.EVENTS
+        | member.EVENTS
+        | integration.EVENTS
+        | alert_rule.EVENTS
+        | incident.EVENTS
+        | check.EVENTS
+        | service.EVENTS
+        | source_maps.EVENTS
+    )
+
+    def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
+        """The command that brings this version from before `events` to after them.
+
+        Raises Indigestible for an event that is neither folded nor ignored."""
+        counts: dict[tuple[str, str], Counter[str]] = {}
+        deleted: dict[tuple[str, str], None] = {}
+        for recorded in events:
+            match recorded.event:
+                case ErrorReported() as event:
+                    if event.occurrence.code is not None:
+                        group = _group(recorded), _app(event.app)
+                        counts.setdefault(group, Counter())[event.occurrence.code] += 1
+                case ErrorDeleted() as event:
+                    group = _group(recorded), _app(event.app)
+                    counts.pop(group, None)
+                    deleted[group] = None
+                case event if type(event) not in self.ignores:
+                    raise Indigestible(recorded, "codes neither folds nor ignores it")
+        if not deleted and not counts:
+            return []
+        change = ([part for group in deleted for part in group], _flat(counts))
+        packed = msgspec.msgpack.encode(change)
+        return [("EVAL", _CHANGE, 1, keyspace.checkpoint, packed, keyspace.prefix)]
+
+
+def _flat(counts: dict[tuple[str, str], Counter[str]]) -> list[str | int]:
+    """(key, code, number) of what each error adds to itself and to its application."""
+    apps: dict[str, Counter[str]] = {}
+    added: list[str | int] = []
+    for (group, app_key), codes in counts.items():
+        apps.setdefault(app_key, Counter()).update(codes)
+        for code, number in codes.items():
+            added += (group, code, number)
+    for app_key, codes in apps.items():
+        for code, number in codes.items():
+            added += (app_key, code, number)
+    return added
+
+
+def _group(recorded: Recorded[Any]) -> str:
+    return f"group:{recorded.stream_id.hex}"
+
+
+def _app(app_id: str) -> str:
+    return f"codes:{quote(app_id, safe='')}"
+
+
+class CodeCount(msgspec.Struct, frozen=True):
+    """A code and its occurrences."""
+
+    code: str
+    count: int
+
+
+class CodeQueries:
+    """Reads one version of the codes."""
+
+    def __init__(self, redis: Redis, keyspace: Keyspace) -> None:
+        self._redis = redis
+        self._prefix = keyspace.prefix
+
+    async def of_app(self, app_id: str) -> list[CodeCount]:
+        """All codes of an application: the highest count first, equal ones by the alphabet."""
+        found: Any = await self._redis.hgetall(self._prefix + _app(app_id))
+        codes = [CodeCount(code.decode(), int(count)) for code, count in found.items()]
+        return sorted(codes, key=lambda one: (-one.count, one.code))
