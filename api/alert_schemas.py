@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from api.schemas import NOT_BLANK, ShortText
+from api.schemas import NOT_BLANK, ShortText, Time
 from domain.condition import MAX_THRESHOLD, WINDOW_FORMS
 from domain.condition_parser import MAX_CONDITION
 from domain.incident import MAX_DESCRIPTION, Status
@@ -97,10 +96,10 @@ class AlertRuleBody(msgspec.Struct, kw_only=True):
     cooldown: str
     open_incident: bool
     app: str
-    last_triggered: datetime | None
+    last_triggered: Time | None
     version: Annotated[int, Meta(ge=1)]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
 
 class AlertRuleListBody(msgspec.Struct, kw_only=True):
@@ -145,8 +144,8 @@ class IncidentBody(msgspec.Struct, kw_only=True):
     assigned_to: UUID | None
     app: str
     version: Annotated[int, Meta(ge=1)]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
 
 class IncidentDetailBody(IncidentBody, kw_only=True):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, cast
 
 import msgspec
 from msgspec import Meta
 
 from api.query import Parameters, parameters
+from api.schemas import Time
 from projections.stats import (
     BUCKETS,
     PERIODS,
@@ -43,7 +43,7 @@ class StatsBody(msgspec.Struct, kw_only=True):
 class TrendPointBody(msgspec.Struct):
     """One bucket, by the time at which it begins."""
 
-    timestamp: datetime
+    timestamp: Time
     error_count: Count
     resolved_count: Count
     critical_count: Count

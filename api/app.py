@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from litestar import Litestar, Request, Response, Router
@@ -18,6 +19,7 @@ from api.key_usage import UsageFlush
 from api.limits import count
 from api.openapi import operation_of
 from api.operations import Operation
+from api.own_writes import OwnWrites
 from api.reading import APPS, PATIENCE
 from api.routes import (
     alerts,
@@ -108,6 +110,8 @@ DASHBOARD_ROUTES = [
 def create_app(container: Container) -> Litestar:
     """The application. It starts and stops the container's parts with itself."""
     built_in = () if container.production else development_keys()
+    own_writes = OwnWrites(container.store, container.positions)
+    container = replace(container, store=own_writes)
     keys = KeyRing(container.key_source, container.clock, built_in)
     usage = UsageFlush(keys, container.key_usage)
     applications = Applications(container.apps, lambda: _apps_caught_up(container))
@@ -122,7 +126,7 @@ def create_app(container: Container) -> Litestar:
         exception_handlers={Exception: _failed},
         on_startup=[*container.startup, keys.start, usage.start],
         on_shutdown=[usage.stop, keys.stop, *container.shutdown],
-        state=State({"parts": Parts(container, keys, applications, Cache())}),
+        state=State({"parts": Parts(container, keys, applications, Cache(), own_writes)}),
         request_max_body_size=MAX_BODY,
         openapi_config=None,
         logging_config=None,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from api.applications import Applications
     from api.cache import Cache
     from api.container import Container
+    from api.own_writes import OwnWrites
 
 Network = IPv4Network | IPv6Network
 
@@ -36,6 +37,7 @@ class Parts(msgspec.Struct, frozen=True):
     keys: KeyRing
     applications: Applications
     cache: Cache
+    own_writes: OwnWrites
 
 
 class Envelope(msgspec.Struct, frozen=True):

@@ -79,7 +79,8 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
             description="Anything; kept whole, without its secrets.",
             extra_json_schema={"type": ["object", "null"]},
         ),
-    ] = NULL
+        # A factory, since a schema cannot show a default that is Raw.
+    ] = msgspec.field(default_factory=lambda: NULL)
     tags: Annotated[
         dict[str, str] | None,
         Meta(

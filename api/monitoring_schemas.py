@@ -3,14 +3,13 @@ them. What is not known is null."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from api.schemas import NOT_BLANK, ShortText
+from api.schemas import NOT_BLANK, ShortText, Time
 from domain.check_settings import (
     LEAST_INTERVAL,
     LEAST_TIMEOUT,
@@ -66,7 +65,7 @@ class ServiceHealthBody(msgspec.Struct, kw_only=True):
     status: Status
     uptime_percent: Percent | None
     response_time_ms: Amount | None
-    last_checked: datetime | None
+    last_checked: Time | None
     details: dict[str, Any]
     reason: str | None
     check_id: UUID | None
@@ -89,7 +88,7 @@ class NetworkBody(msgspec.Struct):
 class MetricPointBody(msgspec.Struct):
     """One step of a series, by the time at which it begins: means in percent, bytes in sum."""
 
-    t: datetime
+    t: Time
     cpu: Percent
     memory: Percent
     disk: Percent
@@ -101,7 +100,7 @@ class HostMetricsBody(msgspec.Struct, kw_only=True):
     """The host over a timeframe: means of its samples since `since`."""
 
     timeframe: str
-    since: datetime | None
+    since: Time | None
     cpu_usage_percent: Percent | None
     memory_usage_percent: Percent | None
     disk_usage_percent: Percent | None
@@ -114,8 +113,8 @@ class HostMetricsBody(msgspec.Struct, kw_only=True):
 class DowntimeBody(msgspec.Struct):
     """One downtime, with its length; without an end it still goes on."""
 
-    start: datetime
-    end: datetime | None
+    start: Time
+    end: Time | None
     seconds: Amount
     reason: str
 
@@ -130,8 +129,8 @@ class UptimeBody(msgspec.Struct, kw_only=True):
     uptime_percent_7d: Percent | None
     uptime_percent_30d: Percent | None
     incidents_count: Count
-    last_downtime: datetime | None
-    watched_since: datetime | None
+    last_downtime: Time | None
+    watched_since: Time | None
     incidents: list[DowntimeBody]
 
 
@@ -174,11 +173,11 @@ class CheckBody(msgspec.Struct, kw_only=True):
     status: Status
     uptime_percent: Percent | None
     response_time_ms: Amount | None
-    last_checked: datetime | None
+    last_checked: Time | None
     reason: str | None
     version: Annotated[int, Meta(ge=1)]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
 
 class CheckListBody(msgspec.Struct):

@@ -31,6 +31,8 @@ async def up_to_date(call: Call, read_model: str) -> None:
     whole(call, read_model)
     if least:
         await reached(call, read_model, least)
+    else:
+        await call.parts.own_writes.seen_by(call.auth.actor, read_model)
     _note(call, read_model)
 
 

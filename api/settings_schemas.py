@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from api.schemas import ShortText
+from api.schemas import ShortText, Time
 from domain.integration import IntegrationStatus, Preview
 from domain.vocabulary import Channel
 
@@ -39,9 +38,7 @@ class ApiKeyRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
         Annotated[list[PermissionName], Meta(min_length=1)] | None,
         Meta(description="Absent: read."),
     ] = None
-    expires_at: Annotated[
-        Annotated[datetime, Meta(tz=True)] | None, Meta(description="In the future. Absent: never.")
-    ] = None
+    expires_at: Annotated[Time | None, Meta(description="In the future. Absent: never.")] = None
     app: Annotated[
         AppName | None, Meta(description="Absent: all, or the application of the key that asks.")
     ] = None
@@ -55,9 +52,9 @@ class ApiKeyBody(msgspec.Struct, kw_only=True):
     name: str
     key_preview: str
     permissions: list[PermissionName]
-    expires_at: datetime | None
-    last_used: datetime | None
-    created_at: datetime
+    expires_at: Time | None
+    last_used: Time | None
+    created_at: Time
     app: str
     member_id: UUID | None
     role: RoleName | None
@@ -77,8 +74,8 @@ class NewApiKeyBody(msgspec.Struct, kw_only=True):
     api_key: str
     key_preview: str
     permissions: list[PermissionName]
-    expires_at: datetime | None
-    created_at: datetime
+    expires_at: Time | None
+    created_at: Time
     app: str
 
 
@@ -114,8 +111,8 @@ class MemberBody(msgspec.Struct, kw_only=True):
     email: str
     role: RoleName
     status: MemberStatus
-    last_active: datetime | None
-    created_at: datetime
+    last_active: Time | None
+    created_at: Time
 
 
 class MemberListBody(msgspec.Struct):
@@ -128,7 +125,7 @@ class InvitedBody(MemberBody, kw_only=True):
     """The invited member, with the token that lets them join: this once, never again."""
 
     invite_token: str
-    invite_expires_at: datetime
+    invite_expires_at: Time
 
 
 class JoinedBody(MemberBody, kw_only=True):
@@ -155,7 +152,7 @@ class IntegrationBody(msgspec.Struct, kw_only=True):
     name: Channel
     status: IntegrationStatus
     config: Preview
-    last_test: datetime | None
+    last_test: Time | None
     reason: str | None
 
 
@@ -180,7 +177,7 @@ class AppBody(msgspec.Struct):
 
     id: str
     name: str
-    created_at: datetime
+    created_at: Time
 
 
 class AppListBody(msgspec.Struct):

@@ -111,6 +111,11 @@ class Positions:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The read models that are watched."""
+        return tuple(self._watched)
+
     def position(self, name: str) -> int:
         """The last known position of a read model; 0 before it is known."""
         return self._watched[name].position or 0
