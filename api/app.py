@@ -38,6 +38,7 @@ from api.routes import (
     settings_integrations,
     settings_keys,
     settings_team,
+    source_maps,
 )
 from domain.failures import Unavailable
 
@@ -95,6 +96,10 @@ GUARDED_ROUTES = [
     settings_integrations.test_integration,
     settings_apps.list_apps,
     settings_apps.register_app,
+    source_maps.upload_source_map,
+    source_maps.upload_source_maps,
+    source_maps.list_source_maps,
+    source_maps.delete_source_maps,
 ]
 
 

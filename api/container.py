@@ -9,6 +9,8 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 from uuid import UUID
 
+import msgspec
+
 from api.dashboard_ports import Dashboard
 from api.monitoring_ports import Monitoring
 from domain.api_key import ApiKey
@@ -17,13 +19,16 @@ from domain.integration_config import Config
 from domain.message import Command, Committed, Context
 from domain.notification import Message, Outcome
 from domain.rate_limit import Allowance, Rate
+from domain.resolved_stack import Stack
 from domain.scrubbing import Scrubber
+from domain.source_map_files import PackedMap
 from projections.directory.api_keys import ApiKeyQueries
 from projections.directory.apps import AppQueries
 from projections.directory.incidents import IncidentQueries
 from projections.directory.integrations import IntegrationQueries
 from projections.directory.members import MemberQueries
 from projections.directory.rules import RuleQueries
+from projections.directory.source_maps import SourceMapQueries
 from projections.error_groups import ErrorQueries
 from projections.occurrences import OccurrenceQueries
 from projections.positions import Positions
@@ -104,6 +109,23 @@ class Limiter(Protocol):
         ...
 
 
+class SourceMaps(Protocol):
+    """Keeps source maps, and reads stacks by them."""
+
+    async def pack(self, text: bytes) -> PackedMap:
+        """A map ready to be kept. Raises NotASourceMap, with the reason."""
+        ...
+
+    async def keep(self, packed: PackedMap) -> None:
+        """Keep a map, before the event that names it. Raises Unavailable("postgres")."""
+        ...
+
+    async def resolve_all(self, stacks: Sequence[Stack]) -> list[msgspec.Raw]:
+        """Stacks as JSON, their frames with the original places (domain.resolved_stack); null for
+        one without frames. Raises Unavailable("postgres") and RedisError."""
+        ...
+
+
 class Meter(Protocol):
     """Where the API counts its own requests."""
 
@@ -152,6 +174,8 @@ class Container:
     integrations: IntegrationQueries
     monitoring: Monitoring
     dashboard: Dashboard
+    source_maps: SourceMaps
+    source_map_list: SourceMapQueries
     key_source: KeySource
     key_usage: KeyUsage
     secrets: Secrets

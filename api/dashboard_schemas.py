@@ -108,8 +108,10 @@ class DashboardAppsBody(PlainSuccess, kw_only=True):
     apps: list[DashboardApp]
 
 
-def event_body(recorded: Recorded[ErrorReported]) -> DashboardEvent:
-    """An occurrence under the names of the document."""
+def event_body(
+    recorded: Recorded[ErrorReported], stack: msgspec.Raw | None = None
+) -> DashboardEvent:
+    """An occurrence under the names of the document; `stack` replaces the one that was sent."""
     occurrence = recorded.event.occurrence
     return DashboardEvent(
         id=occurrence.event_id or str(recorded.event_id),
@@ -117,7 +119,7 @@ def event_body(recorded: Recorded[ErrorReported]) -> DashboardEvent:
         code=occurrence.code,
         message=occurrence.message,
         stack_trace=occurrence.stack_trace,
-        parsed_stack=occurrence.parsed_stack,
+        parsed_stack=occurrence.parsed_stack if stack is None else stack,
         app_id=recorded.event.app,
         app_version=occurrence.release,
         platform=occurrence.platform,

@@ -78,6 +78,27 @@ _TAKEN_OVER = (
     " user_agent ip_address"
 ).split()
 
+PARSED_STACK: dict[str, Any] = {
+    "frames": [
+        {
+            "functionName": "h",
+            "fileName": "https://cdn.example.com/app.min.js",
+            "lineNumber": 1,
+            "columnNumber": 592,
+            "inApp": True,
+            "raw": "at h (https://cdn.example.com/app.min.js:1:592)",
+            "resolved": True,
+            "originalFileName": "src/shop.ts",
+            "originalLineNumber": 10,
+            "originalColumnNumber": 11,
+            "originalFunctionName": "priceOf",
+        }
+    ],
+    "raw": "RangeError: a discount over 100 %\n"
+    "    at h (https://cdn.example.com/app.min.js:1:592)",
+    "parser": "browser",
+}
+
 OCCURRENCE_LIST: dict[str, Any] = {
     "occurrences": [
         {
@@ -88,6 +109,7 @@ OCCURRENCE_LIST: dict[str, Any] = {
             "timestamp": _NOON,
             "recorded_at": _NOON,
             **{name: ERROR[name] for name in _TAKEN_OVER},
+            "parsed_stack": PARSED_STACK,
             "filtered": 0,
         }
     ],

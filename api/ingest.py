@@ -51,11 +51,10 @@ _AROUND = 2
 
 
 class _Body(msgspec.Struct, frozen=True):
-    events: msgspec.Raw = NULL
+    events: list[msgspec.Raw] | None = None
 
 
 _body = msgspec.json.Decoder(_Body).decode
-_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _event = msgspec.json.Decoder(IngestEvent).decode
 _fields: Callable[[msgspec.Raw], dict[str, msgspec.Raw]] = msgspec.json.Decoder(
     dict[str, msgspec.Raw]
@@ -92,19 +91,18 @@ def read_batch(body: bytes) -> list[IngestEvent]:
 
 def _read(raw: msgspec.Raw) -> IngestEvent:
     event = _event(raw)
-    if event.metadata != NULL and bytes(event.metadata)[:1] != b"{":
+    if bytes(event.metadata)[:1] not in b"{n":  # of an object, and of null
         raise msgspec.ValidationError("metadata is no object")
     return event
 
 
 def _events_of(body: bytes) -> list[msgspec.Raw]:
     try:
-        raw = _body(body).events
-        events = None if raw == NULL else _list(raw)
+        events = _body(body).events
     except RecursionError:
         raise BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels") from None
     except msgspec.ValidationError as error:
-        if error.args[0].endswith("`$.events`") or bytes(body).lstrip()[:1] == b"{":
+        if str(error).endswith("`$.events`"):
             raise BadRequest.field("events", "must be a list of events") from None
         raise BadRequest("the body must be a JSON object") from None
     except msgspec.DecodeError as error:
@@ -237,6 +235,7 @@ def _to_command(event: IngestEvent, app: str, scrub: Scrubber, now: datetime) ->
     tags = event.tags or {}
     level = _level(tags)
     code = event.code or None
+    client_id = str(event.id)
     occurrence = Occurrence(
         message=clean.text(event.message),
         level=kept_level(level),
@@ -246,7 +245,7 @@ def _to_command(event: IngestEvent, app: str, scrub: Scrubber, now: datetime) ->
         timestamp=happened(_utc(event.timestamp), now),
         stack_trace=clean.optional(event.stack_trace, scrub.text),
         context=_metadata(event, clean),
-        event_id=str(event.id),
+        event_id=client_id,
         tags=clean.tags(event.tags),
         release=event.app_version or None,
         code=code,
@@ -257,7 +256,7 @@ def _to_command(event: IngestEvent, app: str, scrub: Scrubber, now: datetime) ->
         filtered=clean.count,
     )
     grouping = group_report(occurrence.message, occurrence.stack_trace, code=code)
-    return command_of(report_id(app, event.id), app, grouping, occurrence)
+    return command_of(report_id(app, client_id), app, grouping, occurrence)
 
 
 def _utc(time: datetime) -> datetime:

@@ -288,15 +288,15 @@ def happened(claimed: datetime | None, now: datetime) -> datetime:
 def _event_id(report: Report, app: str, sender: Sender) -> UUID | None:
     """The id under which the log holds this report once; each application has its own ids."""
     if report.event_id is not None:
-        return report_id(app, report.event_id)
+        return report_id(app, str(report.event_id))
     if sender.idempotency_key is not None:
         return derived_id("report", app, "key", sender.idempotency_key)
     return None
 
 
-def report_id(app: str, client_id: UUID) -> UUID:
-    """The log's id of a report that a client has given an id of its own."""
-    return derived_id("report", app, "id", str(client_id))
+def report_id(app: str, client_id: str) -> UUID:
+    """The log's id of a report that a client has given an id (a UUID as text) of its own."""
+    return derived_id("report", app, "id", client_id)
 
 
 class _User(msgspec.Struct, frozen=True):

@@ -80,7 +80,10 @@ _BUDGET: Mapping[str, str] = {
 }
 
 _PATH_VALUES: Mapping[str, list[str]] = {"integration": list(CHANNELS)}
-"""Path parameters that are one of a few words; all others are UUIDs."""
+"""Path parameters that are one of a few words."""
+
+_PATH_TEXTS: Mapping[str, str] = {"app_version": "The version of the application."}
+"""Path parameters that are any text; all others are UUIDs."""
 
 
 def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
@@ -111,6 +114,7 @@ def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
         "tags": [
             {"name": "errors", "description": "Report, read and change errors."},
             {"name": "ingest", "description": "Batches of events from applications."},
+            {"name": "source maps", "description": "Original places for compiled code."},
             {"name": "alerts", "description": "Alert rules and incidents."},
             {"name": "analytics", "description": "Statistics and trends."},
             {"name": "monitoring", "description": "Services, host, uptime, custom checks."},
@@ -258,13 +262,19 @@ def _failure(status: int) -> Json:
 
 def _path_parameter(name: str) -> Json:
     thing = name.removesuffix("_id").replace("_", " ")
-    values = _PATH_VALUES.get(name)
+    schema: Json = {"type": "string", "format": "uuid"}
+    description = f"The {thing}'s id."
+    if name in _PATH_VALUES:
+        schema, description = {"type": "string", "enum": _PATH_VALUES[name]}, f"Which {thing}."
+    elif name in _PATH_TEXTS:
+        schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[\w.+-]+$"}
+        description = _PATH_TEXTS[name]
     return {
         "name": name,
         "in": "path",
         "required": True,
-        "description": f"Which {thing}." if values else f"The {thing}'s id.",
-        "schema": {"type": "string", **({"enum": values} if values else {"format": "uuid"})},
+        "description": description,
+        "schema": schema,
     }
 
 

@@ -14,6 +14,7 @@ STATS = "stats"
 OCCURRENCES = "occurrences"
 CODES = "codes"
 DASHBOARD_TRENDS = "dashboard_trends"
+SOURCE_MAPS = "source_maps"
 
 PATIENCE = 2.0
 """Seconds that a read waits for its read model."""

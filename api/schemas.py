@@ -131,9 +131,14 @@ class ErrorListBody(msgspec.Struct, kw_only=True):
     next_cursor: str | None
 
 
+AnyStack = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
+
+
 class OccurrenceBody(msgspec.Struct, kw_only=True):
     """One report, as it was sent, without its secrets. `number` counts within its error;
-    `filtered` is the number of secrets that were taken out."""
+    `filtered` is the number of secrets that were taken out. `parsed_stack` holds the frames of the
+    stack under the second document's names, with their original places where a source map of this
+    `release` tells them; null where there are no frames."""
 
     id: UUID
     error_id: UUID
@@ -148,6 +153,7 @@ class OccurrenceBody(msgspec.Struct, kw_only=True):
     environment: str
     release: str | None
     stack_trace: str | None
+    parsed_stack: AnyStack
     context: msgspec.Raw
     tags: dict[str, str] | None
     user: msgspec.Raw

@@ -70,13 +70,13 @@ def _measure(instance: Instance, seconds: float) -> Measured:
     with Watch(instance.endpoints) as watch:
         load.run(msgspec.structs.replace(_plan(instance.port, 10.0), count=_WARM_UP))
         watch.wait_until_visible(watch.head())
-        before, committed = instance.cpu(), _commits(instance)
+        before, committed = instance.cpu(), commits_of(instance)
         with looking(instance) as seen:
             outcome = load.run(_plan(instance.port, seconds, first=_WARM_UP))
         ended = time.monotonic()
         watch.wait_until_visible(watch.head())
         caught_up = time.monotonic() - ended
-        after, committed_after = instance.cpu(), _commits(instance)
+        after, committed_after = instance.cpu(), commits_of(instance)
     url = instance.endpoints.database_url
     return Measured(
         outcome=outcome,
@@ -84,7 +84,7 @@ def _measure(instance: Instance, seconds: float) -> Measured:
         cpu={role: after[role] - before[role] for role in ROLES},
         lags=lags(seen),
         most_behind=max((head - visible for _, head, visible in seen), default=0),
-        commits=_between(committed, committed_after),
+        commits=between(committed, committed_after),
         copied={size: ceilings.copy_rate(url, size) for size in (50, 1_000)},
     )
 
@@ -142,7 +142,7 @@ def _beside(measured: Measured, bare: ceilings.Bare) -> list[Row]:
     ]
 
 
-def _commits(instance: Instance) -> Commits:
+def commits_of(instance: Instance) -> Commits:
     """What the instance's own metrics say."""
     text = (instance.ask("/metrics") or b"").decode()
     return Commits(
@@ -157,7 +157,8 @@ def _sample(text: str, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def _between(before: Commits, after: Commits) -> Commits:
+def between(before: Commits, after: Commits) -> Commits:
+    """What was committed from one look to the next."""
     return Commits(
         count=max(after.count - before.count, 1.0),
         events=after.events - before.events,

@@ -23,7 +23,7 @@ from benchmarks import machine
 from benchmarks.result import Options, Result
 from benchmarks.show import Saved, save, show_result, show_summary, wide_console
 
-NAMES = ("startup", "commit", "reports", "visible", "lists", "rebuild")
+NAMES = ("startup", "commit", "reports", "ingest", "visible", "lists", "dashboard", "rebuild")
 RESULTS = Path(__file__).parent / "results"
 
 

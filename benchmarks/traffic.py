@@ -17,6 +17,9 @@ API_KEY = b"test-api-key"
 GROUPS = 500
 LEVELS: tuple[Level, ...] = ("error", "error", "error", "warning", "warning", "info", "debug")
 SOURCES = ("frontend", "backend", "api", "worker", "cron", "mobile")
+PLATFORMS = ("ios", "android", "web")
+BATCH = 100
+"""Events in a request of /api/v1/ingest."""
 ENVIRONMENTS = ("production", "production", "production", "staging", "development")
 
 PARTS = tuple(
@@ -45,6 +48,28 @@ def report_body(number: int) -> bytes:
 def report_request(number: int) -> bytes:
     """The whole POST /api/errors for that report."""
     return _request_template(number % GROUPS) % ((_FIRST_NUMBER + number,) * 3)
+
+
+def batch_body(number: int) -> bytes:
+    """The JSON of batch `number` of the second document: BATCH events, each with an id of its own,
+    a code and a stack trace."""
+    first = number * BATCH
+    values = [
+        value
+        for event in range(first, first + BATCH)
+        for value in (event, _FIRST_NUMBER + event, _FIRST_NUMBER + event)
+    ]
+    return _batch_template(first % GROUPS) % tuple(values)
+
+
+def batch_request(number: int) -> bytes:
+    """The whole POST /api/v1/ingest for that batch."""
+    body = batch_body(number)
+    head = (
+        b"POST /api/v1/ingest HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + API_KEY + b"\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    return head + body
 
 
 def get_request(path: str) -> bytes:
@@ -128,6 +153,30 @@ def _body_template(group: int) -> bytes:
         "ip_address": "192.0.2.7",
     }
     return msgspec.json.encode(body)
+
+
+@lru_cache(maxsize=GROUPS)
+def _batch_template(first: int) -> bytes:
+    events = [_event(group % GROUPS) for group in range(first, first + BATCH)]
+    return msgspec.json.encode({"events": events})
+
+
+def _event(group: int) -> dict[str, object]:
+    part, deed = PARTS[group % len(PARTS)], _DEEDS[group // len(PARTS)]
+    return {
+        "id": "00000000-0000-4000-8000-%012x",
+        "code": f"{part}/{deed}-failed",
+        "message": f"Could not {deed} the {part} of customer %d after 3 attempts: timeout",
+        "stackTrace": trace(part),
+        "appId": "default",
+        "appVersion": "1.0.0",
+        "platform": PLATFORMS[group % len(PLATFORMS)],
+        "platformVersion": "17.0",
+        "userId": f"user-{group}",
+        "timestamp": "2026-01-15T10:30:00.000Z",
+        "metadata": {"endpoint": f"/{part}/{deed}", "request_id": "req-%d", "statusCode": 500},
+        "tags": {"severity": LEVELS[group % len(LEVELS)], "region": "eu"},
+    }
 
 
 @lru_cache(maxsize=len(PARTS))

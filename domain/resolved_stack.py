@@ -16,6 +16,8 @@ import msgspec
 from domain.error_group import NULL, Occurrence
 from domain.stack_trace import parse_stack_trace
 
+UNKNOWN = "unknown"
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -45,14 +47,14 @@ def stack_of(app: str, occurrence: Occurrence) -> Stack:
 
 
 def parsed(stack: Stack) -> dict[str, Any] | None:
-    """The frames as the client read them, or as we read its text; None where there are none.
-
-    Frames that we have read say that the client's parser is unknown."""
+    """The frames as the client read them, or as we read its text; None where there are none, or
+    no format that we know. Frames that we have read say that the client's parser is unknown."""
     sent = _decode(stack.parsed)
     if isinstance(sent, dict) and isinstance(sent.get("frames"), list):
         sent["frames"] = [frame for frame in sent["frames"] if isinstance(frame, dict)]
         return sent
-    if not stack.trace:
+    told = parse_stack_trace(stack.trace) if stack.trace else None
+    if told is None or told.language == UNKNOWN:
         return None
     frames = [
         {
@@ -63,9 +65,9 @@ def parsed(stack: Stack) -> dict[str, Any] | None:
             "inApp": frame.in_app,
             "raw": frame.raw,
         }
-        for frame in parse_stack_trace(stack.trace).frames
+        for frame in told.frames
     ]
-    return {"frames": frames, "raw": stack.trace, "parser": "unknown"}
+    return {"frames": frames, "raw": stack.trace, "parser": UNKNOWN}
 
 
 def set_original(frame: dict[str, Any], original: Original | None) -> None:

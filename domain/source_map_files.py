@@ -11,7 +11,7 @@ leaves a choice, none is, for a wrong place is worse than none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -39,24 +39,49 @@ def segments(file: str) -> Segments:
     return tuple(part for part in path.split("/") if part not in ("", ".", "~"))
 
 
-def best_match(file: str, uploaded: Iterable[str]) -> str | None:
-    """The uploaded name whose map belongs to a frame's file; None where none or several do."""
-    wanted = segments(file)
-    found: list[str] = []
-    longest = 0
-    for name in uploaded:
-        common = _common_end(wanted, segments(name.removesuffix(".map")))
-        if common > longest:
-            found, longest = [name], common
-        elif common and common == longest:
-            found.append(name)
-    return found[0] if len(found) == 1 else None
+class PackedMap(msgspec.Struct, frozen=True):
+    """A map ready to be kept: the SHA-256 (hex) and size (bytes) of its text, and `body`, which is
+    the text deflated."""
+
+    sha256: str
+    size: int
+    body: bytes
+
+
+class Candidates:
+    """The maps of one version, by the files they may belong to."""
+
+    def __init__(self, contents: Mapping[str, str]) -> None:
+        """`contents`: the name a map was uploaded under -> its SHA-256."""
+        self._by_last: dict[str, list[tuple[Segments, str]]] = {}
+        for name, sha256 in contents.items():
+            path = segments(name.removesuffix(".map"))
+            if path:
+                self._by_last.setdefault(path[-1], []).append((path, sha256))
+        self._known: dict[str, str | None] = {}
+
+    def best(self, file: str) -> str | None:
+        """The SHA-256 of the map that belongs to a frame's file; None where none or several do."""
+        if file not in self._known:
+            self._known[file] = self._best(segments(file))
+        return self._known[file]
+
+    def _best(self, wanted: Segments) -> str | None:
+        found: set[str] = set()
+        longest = 0
+        for path, sha256 in self._by_last.get(wanted[-1], ()) if wanted else ():
+            common = _common_end(wanted, path)
+            if common > longest:
+                found, longest = {sha256}, common
+            elif common == longest:
+                found.add(sha256)
+        return found.pop() if len(found) == 1 and longest else None
 
 
 def _common_end(one: Segments, other: Segments) -> int:
     """The length of the shorter path where the longer one ends with it, else 0."""
     shorter = min(len(one), len(other))
-    return shorter if shorter and one[-shorter:] == other[-shorter:] else 0
+    return shorter if one[-shorter:] == other[-shorter:] else 0
 
 
 def check_source_map(text: bytes) -> None:
@@ -84,9 +109,9 @@ def _check_flat(fields: dict[str, Any]) -> None:
         raise NotASourceMap("must have mappings, which are a string")
     if not _texts(fields.get("sources")):
         raise NotASourceMap("must have sources, which are a list of strings or nulls")
-    if not _texts(fields.get("names") or []):
+    if not (fields.get("names") is None or _texts(fields["names"])):
         raise NotASourceMap("may have names, which are a list of strings")
-    if not _texts(fields.get("sourcesContent") or []):
+    if not (fields.get("sourcesContent") is None or _texts(fields["sourcesContent"])):
         raise NotASourceMap("may have sourcesContent, which is a list of strings or nulls")
 
 

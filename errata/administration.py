@@ -24,6 +24,7 @@ from domain.vocabulary import ANY_APP
 from errata.bootstrap import open_store
 from errata.worker import DecodedLog
 from infra.clock import utc_now
+from infra.event_store.archive import Archive
 from infra.event_store.store import EventStore
 from infra.event_store.subscription import Subscription
 from infra.heartbeat import alive_command
@@ -100,7 +101,7 @@ def catch_up(settings: Settings, model: RedisReadModel) -> None:
 
     Raises Unavailable when the read model stands still."""
     client = connect(settings.redis_url_or_fail())
-    subscription = Subscription(settings.database_url_or_fail())
+    subscription = Subscription(settings.database_url_or_fail(), Archive(settings.archive))
     try:
         runner = Runner(DecodedLog(subscription), client, [model])
         head = subscription.head()

@@ -25,6 +25,7 @@ from domain.rate_limit import Rate
 from domain.scrubbing import Scrubber
 from domain.vocabulary import ANY_APP, DEFAULT_APP
 from infra.clock import utc_now
+from infra.event_store.archive import Archive
 from infra.event_store.migrations import migrate
 from infra.event_store.store import EventStore, KeyStates
 from infra.heartbeat import alive_command
@@ -37,6 +38,7 @@ from infra.request_stats import RequestStats
 from infra.samples import Samples
 from infra.secrets import SecretBox
 from infra.settings import Settings
+from infra.source_maps import SourceMaps
 from infra.telemetry import Metrics
 from projections.codes import CodeQueries, Codes
 from projections.dashboard_trends import DashboardTrendQueries, DashboardTrends
@@ -47,6 +49,8 @@ from projections.directory.incidents import IncidentQueries, Incidents
 from projections.directory.integrations import IntegrationQueries, Integrations
 from projections.directory.members import MemberQueries, Members
 from projections.directory.rules import AlertRules, RuleQueries
+from projections.directory.source_maps import SourceMapQueries
+from projections.directory.source_maps import SourceMaps as SourceMapList
 from projections.error_groups import ErrorGroups, ErrorQueries
 from projections.occurrence_index import OccurrenceIndexQueries
 from projections.occurrences import OccurrenceQueries
@@ -70,6 +74,7 @@ def event_store(settings: Settings, metrics: Metrics | None = None) -> EventStor
         partition_events=settings.partition_events,
         queue_limit=settings.commit_queue,
         batch_limit=settings.commit_batch,
+        archive=Archive(settings.archive),
         observe=metrics.observe_commit if metrics else lambda events, seconds: None,
     )
 
@@ -93,6 +98,8 @@ def container(settings: Settings) -> Container:
     client = connect_async(settings.redis_url_or_fail())
     requests = RequestStats(client)
     metrics.pass_on(requests.count)
+    source_map_list = SourceMapQueries(client, SourceMapList().keyspace())
+    source_maps = SourceMaps(settings.database_url_or_fail(), source_map_list.contents)
     positions = Positions(client, [model.keyspace() for model in ALL_READ_MODELS], store.head)
 
     async def health() -> Health:
@@ -110,14 +117,10 @@ def container(settings: Settings) -> Container:
         incidents=IncidentQueries(client, Incidents().keyspace()),
         members=MemberQueries(client, Members().keyspace()),
         integrations=IntegrationQueries(client, Integrations().keyspace()),
-        monitoring=Monitoring(
-            uptime=UptimeQueries(client, ServiceUptime().keyspace()),
-            checks=CheckQueries(client, Checks().keyspace()),
-            board=Board(client),
-            requests=requests,
-            host=Samples(client),
-        ),
+        monitoring=monitoring(client, requests),
         dashboard=dashboard(store, client),
+        source_maps=source_maps,
+        source_map_list=source_map_list,
         key_source=KeyStates(store.reader),
         key_usage=LastUsed(client),
         secrets=SecretBox(settings.secret_key, settings.data_dir),
@@ -133,7 +136,7 @@ def container(settings: Settings) -> Container:
         version=version("errata"),
         limiter=RateLimits(client, _limits(settings)) if settings.rate_limits else None,
         startup=(store.start, positions.start, requests.start),
-        shutdown=(requests.stop, positions.stop, store.stop, client.aclose),
+        shutdown=(source_maps.stop, requests.stop, positions.stop, store.stop, client.aclose),
     )
 
 
@@ -144,6 +147,17 @@ def _limits(settings: Settings) -> dict[Rate, int]:
         Rate.ANALYTICS: settings.rate_limit_analytics,
         Rate.GENERAL: settings.rate_limit_general,
     }
+
+
+def monitoring(client: async_redis.Redis, requests: RequestStats) -> Monitoring:
+    """What the routes of monitoring read from."""
+    return Monitoring(
+        uptime=UptimeQueries(client, ServiceUptime().keyspace()),
+        checks=CheckQueries(client, Checks().keyspace()),
+        board=Board(client),
+        requests=requests,
+        host=Samples(client),
+    )
 
 
 def dashboard(store: EventStore, client: async_redis.Redis) -> Dashboard:

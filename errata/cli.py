@@ -13,8 +13,10 @@ import rich_click as click
 
 from errata.commands.app import app
 from errata.commands.common import REFUSED, USAGE, explain, say
+from errata.commands.import_ import import_lines
 from errata.commands.key import key
 from errata.commands.migrate import migrate
+from errata.commands.retention import retention
 from errata.commands.settings import settings
 from errata.commands.status import status
 from errata.commands.up import api, scheduler, up, worker
@@ -48,7 +50,10 @@ def cli() -> None:
     """
 
 
-for _command in (up, api, worker, scheduler, status, settings, app, key, migrate):
+for _command in (
+    *(up, api, worker, scheduler, status, settings, app, key, migrate),
+    *(import_lines, retention),
+):
     cli.add_command(_command)
 
 

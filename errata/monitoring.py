@@ -15,6 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from infra.clock import utc_now
 from infra.custom_checks import CheckRunner
+from infra.event_store.archive import Archive
 from infra.event_store.store import EventStore
 from infra.monitor import Instruments, Monitor, Pace, Role
 from infra.news import News
@@ -96,6 +97,7 @@ async def _instruments(settings: Settings) -> AsyncIterator[Instruments]:
         settings.database_url_or_fail(),
         clock=utc_now,
         partition_events=settings.partition_events,
+        archive=Archive(settings.archive),
     )
     client = connect_async(settings.redis_url_or_fail())
     connection = OneConnection(settings.database_url_or_fail(), "errata monitor")

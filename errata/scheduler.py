@@ -9,10 +9,12 @@ import structlog
 from redis.exceptions import RedisError
 
 from errata.monitoring import run_monitor
+from infra.clock import utc_now
 from infra.heartbeat import beat_commands, farewell_command
 from infra.log_upkeep import upkeep
 from infra.monitor import Role
 from infra.redis import connect
+from infra.retention import retention
 from infra.scheduler import Scheduler
 from infra.settings import Settings
 
@@ -25,7 +27,11 @@ STOP_SECONDS = 2.0
 
 def run_scheduler(settings: Settings, stop: threading.Event) -> None:
     """Work until `stop` is set. Any number may run; outages are waited out."""
-    scheduler = Scheduler(settings.database_url_or_fail(), upkeep(settings.partition_events))
+    jobs = (
+        *upkeep(settings.partition_events),
+        retention(settings.archive, settings.retention_days, utc_now),
+    )
+    scheduler = Scheduler(settings.database_url_or_fail(), jobs)
     # In a thread of its own: a Redis that hangs must not cost the leader its lock.
     heart = threading.Thread(
         target=_beat, args=(settings.redis_url_or_fail(), stop), name="heartbeat", daemon=True

@@ -21,6 +21,7 @@ import structlog
 
 from domain.message import Recorded
 from infra.clock import utc_now
+from infra.event_store.archive import Archive, ArchiveDamaged
 from infra.event_store.codec import UnknownEvent, from_row
 from infra.event_store.reader import HoleInLog
 from infra.event_store.subscription import Subscription
@@ -161,7 +162,7 @@ def run_worker(
     while not stop.is_set():
         try:
             with (
-                closing(Subscription(database_url)) as subscription,
+                closing(Subscription(database_url, Archive(settings.archive))) as subscription,
                 closing(Leases(database_url, read_models)) as leases,
                 closing(_for_rows(database_url)) as connection,
             ):
@@ -169,7 +170,7 @@ def run_worker(
         except (psycopg.OperationalError, redis.RedisError, OSError) as error:
             log.warning("interrupted", reason=" ".join(str(error).split())[:300])
             stop.wait(RETRY_SECONDS)
-        except HoleInLog as error:
+        except (HoleInLog, ArchiveDamaged) as error:
             log.critical("the log is damaged", reason=str(error))
             stop.wait(LEASE_IDLE_SECONDS)
 

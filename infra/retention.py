@@ -118,8 +118,8 @@ class Retention:
         """Raises ArchiveDamaged unless the archive holds the partition's rows, each of them as it
         is there, and nothing else."""
         if manifest.rows != partition.rows:
-            raise ArchiveDamaged(manifest.file, f"holds {manifest.rows} rows: {partition.rows}")
-        self._archive.check(manifest)
+            raise ArchiveDamaged(manifest.file, f"holds {manifest.rows} of {partition.rows} rows")
+        self._archive.check(manifest.file, manifest.sha256, manifest.size)
         position = partition.first_position
         for group in self._archive.groups(manifest.file):
             there = self._rows(position, position + len(group) - 1)

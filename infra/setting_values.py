@@ -66,6 +66,13 @@ def host(text: str) -> str:
     return text
 
 
+def place(text: str) -> str:
+    """A folder, or a URL of one. Passwords do not belong there: fsspec has files for them."""
+    if "://" in text and urlsplit(text).password is not None:
+        raise ValueError("a folder, or a URL such as s3://bucket/folder without a password in it")
+    return text
+
+
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between, each once."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))

@@ -48,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     environment: str
     data_dir: Path
-    archive: Path
+    archive: str
     retention_days: int
     rate_limits: bool
     rate_limit_reports: int
@@ -149,8 +149,8 @@ SETTINGS: tuple[Setting, ...] = (
         "ERRATA_ARCHIVE",
         "archive",
         "",
-        Path,
-        "folder for archived partitions of the event log",
+        values.place,
+        "folder or fsspec URL for archived partitions of the event log",
         default_text="archive in ERRATA_DATA_DIR",
     ),
     Setting(
@@ -328,7 +328,7 @@ def _unset(setting: Setting, fields: Mapping[str, Any]) -> object:
     """The value of a setting that has no default text."""
     match setting.field:
         case "archive":
-            return fields["data_dir"] / "archive"
+            return str(fields["data_dir"] / "archive")
         case "api_workers":
             return min(2, os.cpu_count() or 1)
         case "database_url" | "redis_url" | "secret_key":

@@ -39,6 +39,7 @@ from api.routes.dashboard_described import (
     LIST_DASHBOARD_CODES,
     LIST_DASHBOARD_ERRORS,
 )
+from api.stacks import shown_stacks
 from domain.error_group import ErrorReported
 from domain.failures import NotFound
 from domain.message import Recorded
@@ -65,7 +66,7 @@ async def get_dashboard_error(request: Call) -> Answer:
     app = app_query(request.scope["query_string"])
     _check_app(request, app)
     # Under the id that the application gave it, or the log's own.
-    ids = (report_id(app, event_id), event_id)
+    ids = (report_id(app, str(event_id)), event_id)
 
     async def look() -> Recorded[ErrorReported] | None:
         found = await request.container.dashboard.events.known_event(ids)
@@ -77,7 +78,8 @@ async def get_dashboard_error(request: Call) -> Answer:
     found = await _looked_up(request, OCCURRENCES, look, lambda one: one)
     if found is None:
         raise NotFound("no such error")
-    return plain(DashboardErrorBody(error=event_body(found)))
+    (stack,) = await shown_stacks(request, [found])
+    return plain(DashboardErrorBody(error=event_body(found, stack)))
 
 
 @get("/trends", opt={"operation": GET_DASHBOARD_TRENDS})
@@ -129,8 +131,10 @@ async def _page(request: Call, query: EventsQuery) -> DashboardErrorsBody:
         query.filter, after=query.after, offset=query.offset, limit=query.limit
     )
     events = await dashboard.events.events_at([place.position for place in page.places])
+    there = [events[at.position] for at in page.places if at.position in events]
+    stacks = await shown_stacks(request, there)
     return DashboardErrorsBody(
-        errors=[event_body(events[at.position]) for at in page.places if at.position in events],
+        errors=[event_body(*one) for one in zip(there, stacks, strict=True)],
         pagination=Pagination(
             limit=query.limit,
             offset=query.offset,

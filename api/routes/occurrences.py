@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 from litestar import get
 
 from api.answers import Answer, encode_json, success
@@ -13,6 +14,7 @@ from api.query import page_query
 from api.reading import min_position
 from api.routes.errors_described import LIST_OCCURRENCES
 from api.schemas import OccurrenceBody, OccurrenceListBody
+from api.stacks import shown_stacks
 from domain.error_group import ErrorReported
 from domain.failures import NotFound
 from domain.message import Recorded
@@ -22,8 +24,8 @@ _CURSOR = re.compile(r"v([0-9]{1,18})")
 
 @get("/errors/{error_id:str}/occurrences", opt={"operation": LIST_OCCURRENCES})
 async def list_occurrences(request: Call) -> Answer:
-    """A page of occurrences. They come from the log, which is never behind itself, so that
-    X-Min-Position is checked but has nothing to wait for."""
+    """A page of occurrences. They come from the log, which is never behind itself, so that only
+    the source maps have to wait for X-Min-Position."""
     error_id = request.error_id()
     query = page_query(request.scope["query_string"])
     min_position(request)
@@ -33,8 +35,9 @@ async def list_occurrences(request: Call) -> Answer:
     newest = page if before is None else await read(error_id, before=None, limit=1)
     if not any(request.auth.may_see(one.event.app) for one in newest.occurrences):
         raise NotFound("no such error")
+    stacks = await shown_stacks(request, page.occurrences)
     body = OccurrenceListBody(
-        occurrences=[_body(one) for one in page.occurrences],
+        occurrences=[_body(*one) for one in zip(page.occurrences, stacks, strict=True)],
         limit=query.limit,
         next_cursor=None if page.next_before is None else f"v{page.next_before}",
     )
@@ -50,7 +53,7 @@ def _before(cursor: str | None) -> int | None:
     return int(match[1])
 
 
-def _body(recorded: Recorded[ErrorReported]) -> OccurrenceBody:
+def _body(recorded: Recorded[ErrorReported], stack: msgspec.Raw) -> OccurrenceBody:
     event = recorded.event
     occurrence = event.occurrence
     return OccurrenceBody(
@@ -67,6 +70,7 @@ def _body(recorded: Recorded[ErrorReported]) -> OccurrenceBody:
         environment=occurrence.environment,
         release=occurrence.release,
         stack_trace=occurrence.stack_trace,
+        parsed_stack=stack,
         context=occurrence.context,
         tags=occurrence.tags,
         user=occurrence.user,

@@ -121,7 +121,9 @@ def explain(error: Exception) -> Failure | None:
     from errata.http_server import CannotListen
     from errata.instance import StartFailed
     from infra.embedded import EmbeddedError, FolderInUseError
+    from infra.event_store.archive import ArchiveDamaged
     from infra.event_store.migrations import SchemaTooNew
+    from infra.retention import RetentionBusy
     from infra.settings import SettingsError
 
     codes: Mapping[type[Exception], int] = {
@@ -131,6 +133,8 @@ def explain(error: Exception) -> Failure | None:
         DomainError: REFUSED,
         Unavailable: AWAY,
         SchemaTooNew: REFUSED,
+        ArchiveDamaged: REFUSED,
+        RetentionBusy: REFUSED,
         StartFailed: REFUSED,
         psycopg.OperationalError: AWAY,
         psycopg.Error: REFUSED,

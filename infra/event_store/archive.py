@@ -7,10 +7,11 @@ manifest after that, so what has a manifest is complete, and what has none may b
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -25,7 +26,9 @@ FORMAT = 1
 """Of the files: their columns and their manifest."""
 
 _CHUNK = 1 << 20
-_ARCHIVES = "SELECT file, first_position, end_position FROM log_archives ORDER BY first_position"
+_ARCHIVES = """
+SELECT first_position, end_position, file, sha256, size FROM log_archives ORDER BY first_position
+"""
 
 
 class ArchiveDamaged(Exception):
@@ -50,6 +53,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def file_name(first: int, last: int) -> str:
     """The file of these positions; names sort as positions do."""
     return f"events-{first:015d}-{last:015d}.parquet"
+
+
+class ArchivedPart(NamedTuple):
+    """A row of log_archives: positions [first_position, end_position) are in this file."""
+
+    first_position: int
+    end_position: int
+    file: str
+    sha256: str
+    size: int
 
 
 class Archive:
@@ -94,12 +107,10 @@ class Archive:
         with self._new(_manifest_of(manifest.file)) as stream:
             stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
-    def check(self, manifest: Manifest) -> None:
-        """Raises ArchiveDamaged unless the file is byte by byte the one of the manifest."""
-        if manifest.format != FORMAT:
-            raise ArchiveDamaged(manifest.file, f"has the unknown format {manifest.format}")
-        if self._digest(manifest.file) != (manifest.sha256, manifest.size):
-            raise ArchiveDamaged(manifest.file, "does not have the SHA-256 of its manifest")
+    def check(self, file: str, digest: str, size: int) -> None:
+        """Raises ArchiveDamaged unless the file has this SHA-256 and this size in bytes."""
+        if self._digest(file) != (digest, size):
+            raise ArchiveDamaged(file, "does not have the SHA-256 that it was written with")
 
     def groups(self, file: str) -> Iterator[list[Row]]:
         """The rows of a file, a group at a time. Raises ArchiveDamaged."""
@@ -166,17 +177,17 @@ class ArchivedLog:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._files: list[tuple[str, int, int]] = []
+        self._parts: list[ArchivedPart] = []
         self._held: tuple[int, list[Row]] = (0, [])
         self._checked: set[str] = set()
 
     def look(self, connection: psycopg.Connection[Any]) -> None:
         """See which partitions have been archived by now."""
-        self._files = connection.execute(_ARCHIVES).fetchall()
+        self._parts = [ArchivedPart(*row) for row in connection.execute(_ARCHIVES).fetchall()]
 
     def holds(self, position: int) -> bool:
         """Whether a position had been archived at the last look."""
-        return self._file_of(position) is not None
+        return self._part_of(position) is not None
 
     def page(self, after: int, limit: int) -> list[Row]:
         """Up to `limit` rows after a position, fewer where a group of rows ends.
@@ -191,33 +202,27 @@ class ArchivedLog:
     def of_stream(self, stream_id: UUID) -> Iterator[Row]:
         """The archived events of one stream, oldest first: the ids of the whole archive are gone
         through."""
-        for file, _, _ in self._files:
-            with self._archive.reading(file) as rows:
+        for part in self._parts:
+            with self._archive.reading(part.file) as rows:
                 yield from rows.of_stream(stream_id)
 
-    def _file_of(self, position: int) -> tuple[str, int, int] | None:
-        return next((one for one in self._files if one[1] <= position < one[2]), None)
+    def _part_of(self, position: int) -> ArchivedPart | None:
+        here = (one for one in self._parts if one.first_position <= position < one.end_position)
+        return next(here, None)
 
     def _read(self, position: int) -> tuple[int, list[Row]]:
-        found = self._file_of(position)
-        assert found is not None
-        file, first, end = found
-        self._check(file)
-        with self._archive.reading(file) as rows:
-            if not rows.ends or rows.ends[-1] != end - first:
-                raise ArchiveDamaged(file, f"does not hold {end - first} rows")
-            number = next(n for n, end in enumerate(rows.ends) if position - first < end)
-            group = rows.group(number)
-        return group[0].position, group
-
-    def _check(self, file: str) -> None:
-        if file in self._checked:
-            return
-        manifest = self._archive.manifest(file)
-        if manifest is None:
-            raise ArchiveDamaged(file, "has no manifest")
-        self._archive.check(manifest)
-        self._checked.add(file)
+        """The group of rows that a position is in, and where it begins."""
+        part = self._part_of(position)
+        assert part is not None
+        if part.file not in self._checked:
+            self._archive.check(part.file, part.sha256, part.size)
+            self._checked.add(part.file)
+        with self._archive.reading(part.file) as rows:
+            starts = [0, *rows.ends]
+            if starts[-1] != part.end_position - part.first_position:
+                raise ArchiveDamaged(part.file, f"holds {starts[-1]} rows")
+            number = bisect_right(starts, position - part.first_position) - 1
+            return part.first_position + starts[number], rows.group(number)
 
 
 def _manifest_of(file: str) -> str:

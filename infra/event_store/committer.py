@@ -27,6 +27,9 @@ from infra.event_store.batch import Unit
 
 log = structlog.get_logger("errata.committer")
 
+MOST_WAITING = 50_000
+"""Commands that may wait in batches of many: they bound the memory, where requests do not."""
+
 RETRY_PAUSE = 0.05
 """Seconds between attempts to reach a database that is away."""
 
@@ -45,9 +48,9 @@ Observer = Callable[[int, float], None]
 class Committer:
     """Takes commands from many callers and commits them in groups.
 
-    `queue_limit` bounds what may wait (beyond it: Unavailable "queue"), `batch_limit` what goes
-    into one transaction, `patience` (seconds) how long a batch is tried while the database is away
-    before its callers hear so.
+    `queue_limit` bounds the units that may wait (beyond it: Unavailable "queue"), `batch_limit` the
+    commands that go into one transaction (a unit of more has one to itself), `patience` (seconds)
+    how long a batch is tried while the database is away before its callers hear so.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Committer:
     ) -> None:
         self._appender = appender
         self._queue: deque[Unit] = deque()
+        self._waiting_commands = 0
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._patience = patience
@@ -100,12 +104,13 @@ class Committer:
         """The same for several commands that belong together: all of them or none."""
         if self._closing:
             raise Unavailable("queue", "the server is stopping")
-        if len(self._queue) >= self._queue_limit:
+        if len(self._queue) >= self._queue_limit or self._waiting_commands >= MOST_WAITING:
             raise Unavailable("queue", f"{len(self._queue)} requests already wait to be stored")
         if not commands:
             return []
         unit = Unit(commands, context, asyncio.get_running_loop().create_future())
         self._queue.append(unit)
+        self._waiting_commands += len(commands)
         self._wake.set()
         return await unit.waiter
 
@@ -115,14 +120,24 @@ class Committer:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            size = min(len(self._queue), self._batch_limit)
-            units = [self._queue.popleft() for _ in range(size)]
+            units = self._next_units()
             try:
                 await self._commit(units)
             except Exception as error:  # the loop must outlive any bug; callers get it as theirs
                 log.exception("commit failed", units=len(units))
                 for unit in units:
                     unit.fail(error)
+
+    def _next_units(self) -> list[Unit]:
+        """What goes into the next transaction, in order: as much as the limit allows."""
+        units: list[Unit] = []
+        room = self._batch_limit
+        while self._queue and (not units or len(self._queue[0].commands) <= room):
+            unit = self._queue.popleft()
+            units.append(unit)
+            room -= len(unit.commands)
+        self._waiting_commands -= self._batch_limit - room
+        return units
 
     async def _commit(self, units: list[Unit]) -> None:
         """Attempt; where the outcome is unknown, ask; where nothing was stored, try again."""

@@ -14,6 +14,7 @@ from domain.failures import Unavailable
 from domain.message import Recorded
 from infra.event_store import statements as sql
 from infra.event_store.append import Refold, state_of
+from infra.event_store.archive import ArchivedLog
 from infra.event_store.codec import Row, from_row
 
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
@@ -27,11 +28,18 @@ class HoleInLog(Exception):
 
 
 def read_page(
-    connection: psycopg.Connection[Any], *, after: int, limit: int, until: int | None = None
+    connection: psycopg.Connection[Any],
+    *,
+    after: int,
+    limit: int,
+    until: int | None = None,
+    archived: ArchivedLog | None = None,
 ) -> list[Row]:
-    """The next rows after a position up to the head, at most `limit`; empty at the end.
+    """The next rows after a position up to the head, at most `limit`; empty at the end. With
+    `archived`, rows that have left PostgreSQL are read from there, and a page may be shorter.
 
-    Raises HoleInLog when positions are not contiguous or the head promises more than is there.
+    Raises HoleInLog when positions are not contiguous or the head promises more than is there,
+    ArchiveDamaged.
     """
     head = until
     if head is None:
@@ -40,14 +48,26 @@ def read_page(
         (head,) = found
     if head <= after:
         return []
+    limit = min(limit, head - after)
+    if archived is not None and archived.holds(after + 1):
+        return _contiguous(after, archived.page(after, limit))
     cursor = connection.cursor(binary=True)
     arguments = {"after": after, "until": head, "limit": limit}
     rows = [Row(*row) for row in cursor.execute(sql.READ_PAGE, arguments).fetchall()]
+    if archived is not None and (not rows or rows[0].position != after + 1):
+        archived.look(connection)  # it may have been archived since the last look
+        if archived.holds(after + 1):
+            return _contiguous(after, archived.page(after, limit))
+    _contiguous(after, rows)
+    if len(rows) != limit:
+        raise HoleInLog(after + len(rows) + 1, None)
+    return rows
+
+
+def _contiguous(after: int, rows: list[Row]) -> list[Row]:
     for expected, row in enumerate(rows, start=after + 1):
         if row.position != expected:
             raise HoleInLog(expected, row.position)
-    if len(rows) != min(limit, head - after):
-        raise HoleInLog(after + len(rows) + 1, None)
     return rows
 
 

@@ -30,6 +30,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from domain.decider import Decider, fold
 from domain.message import Context
 from infra.event_store import statements as sql
+from infra.event_store.archive import Archive, ArchivedLog
 from infra.event_store.codec import (
     COPY_END,
     COPY_HEADER,
@@ -49,10 +50,17 @@ Pool = ConnectionPool[psycopg.Connection[Any]]
 
 
 class StreamRecorder(AggregateRecorder):
-    """Inserts and selects the events of streams."""
+    """Inserts and selects the events of streams, those in `archive` too."""
 
-    def __init__(self, database_url: str, pool: Pool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        pool: Pool,
+        clock: Callable[[], datetime],
+        archive: Archive | None = None,
+    ) -> None:
         self._url = database_url
+        self._archived = ArchivedLog(archive) if archive else None
         self._pool = pool
         self._clock = clock
 
@@ -72,16 +80,30 @@ class StreamRecorder(AggregateRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
-        """One stream's events with versions in (gt, lte]."""
+        """One stream's events with versions in (gt, lte]. Where the log lacks the first of them the
+        archives are searched, which takes long. Raises ArchiveDamaged."""
         order: LiteralString = "DESC" if desc else "ASC"
         statement: LiteralString = (
             f"SELECT {_COLUMNS} FROM events WHERE stream_id = %s"  # noqa: S608 - constants only
             " AND stream_version > %s AND stream_version <= %s"
             f" ORDER BY stream_version {order} LIMIT %s"
         )
-        newest = 2**63 - 1
-        arguments = (originator_id, -1 if gt is None else gt, lte or newest, limit)
-        return self._select(statement, arguments)
+        after, until = -1 if gt is None else gt, lte or 2**63 - 1
+        found = self._select(statement, (originator_id, after, until, limit))
+        if self._archived is None or (desc and limit is not None and len(found) == limit):
+            return found
+        # The library counts from 0 or from 1, and we from 1.
+        if found and found[-1 if desc else 0].originator_version <= max(after, 0) + 1:
+            return found
+        old = self._from_archives(UUID(str(originator_id)), after, until)
+        return ([*found, *reversed(old)] if desc else [*old, *found])[:limit]
+
+    def _from_archives(self, stream_id: UUID, after: int, until: int) -> list[LogEntry]:
+        assert self._archived is not None
+        with self._connection() as connection:
+            self._archived.look(connection)
+        old = self._archived.of_stream(stream_id)
+        return [LogEntry.of(row) for row in old if after < row.stream_version <= until]
 
     def _select(self, statement: LiteralString, arguments: Sequence[Any]) -> list[LogEntry]:
         with self._connection() as connection:
@@ -174,7 +196,8 @@ class LogRecorder(StreamRecorder, ApplicationRecorder):
         *,
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
-        """The log from `start` to `stop`, only events named in `topics` if any are given."""
+        """The log from `start` to `stop`, only events named in `topics` if any are given. What
+        has been archived is not among them."""
         first = (start or 0) + (0 if inclusive_of_start else 1)
         statement: LiteralString = (
             f"SELECT {_COLUMNS} FROM events WHERE position >= %s AND position <= %s"  # noqa: S608

@@ -14,6 +14,7 @@ from domain.api_key import decider as api_key
 from domain.decider import Decider
 from domain.message import Command, Committed, Context, Recorded
 from infra.event_store.append import Appender
+from infra.event_store.archive import Archive
 from infra.event_store.committer import Committer, Observer
 from infra.event_store.reader import LogReader
 from infra.event_store.recorder import LogRecorder, Streams
@@ -25,7 +26,7 @@ class EventStore:
     """One process's way to the log. `start` inside the event loop before use, `stop` after.
 
     Starting does not need the database: while it is away, calls raise Unavailable("postgres"),
-    and they work again when it is back.
+    and they work again when it is back. States are folded afresh from `archive` too.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class EventStore:
         partition_events: int,
         queue_limit: int = 10_000,
         batch_limit: int = 1_000,
+        archive: Archive | None = None,
         observe: Observer = lambda events, seconds: None,
     ) -> None:
         self._url = database_url
         self._clock = clock
+        self._archive = archive
         self._pool = AsyncConnectionPool[Any](
             database_url,
             min_size=1,
@@ -95,7 +98,8 @@ class EventStore:
 
     def _refold(self, stream_id: UUID, decider: Decider[Any]) -> Any:
         with ConnectionPool(self._url, min_size=1, max_size=1, timeout=_POOL_TIMEOUT) as pool:
-            return Streams(LogRecorder(self._url, pool, self._clock)).state(stream_id, decider)
+            recorder = LogRecorder(self._url, pool, self._clock, self._archive)
+            return Streams(recorder).state(stream_id, decider)
 
 
 class KeyStates:

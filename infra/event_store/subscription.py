@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from infra.event_store.archive import Archive, ArchivedLog
 from infra.event_store.codec import Row
 from infra.event_store.reader import read_page
 
@@ -15,9 +16,12 @@ POLL_SECONDS = 0.5
 
 class Subscription:
     """One follower's connection to the log. Broken connections surface as psycopg errors; make a
-    new subscription then. Wakes on NOTIFY, and every POLL_SECONDS in case one was lost."""
+    new subscription then. Wakes on NOTIFY, and every POLL_SECONDS in case one was lost.
 
-    def __init__(self, database_url: str) -> None:
+    What has left PostgreSQL is read from `archive`; without one, that is a hole in the log."""
+
+    def __init__(self, database_url: str, archive: Archive | None = None) -> None:
+        self._archived = ArchivedLog(archive) if archive else None
         self._connection = psycopg.connect(
             database_url, autocommit=True, application_name="errata worker", connect_timeout=3
         )
@@ -38,8 +42,8 @@ class Subscription:
             return
 
     def page(self, after: int, limit: int) -> list[Row]:
-        """The next rows after a position; empty at the head. Raises HoleInLog."""
-        return read_page(self._connection, after=after, limit=limit)
+        """The next rows after a position; empty at the head. Raises HoleInLog, ArchiveDamaged."""
+        return read_page(self._connection, after=after, limit=limit, archived=self._archived)
 
     def head(self) -> int:
         """The position of the last committed event."""

@@ -13,16 +13,21 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from functools import cache
+from operator import itemgetter
 from pathlib import PurePosixPath
 
 import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser, Point, Query, QueryCursor
 
-MAX_SOURCE = 1_000_000
+MAX_SOURCE = 300_000
 """Characters of the longest source that is read."""
 
+MAX_DEPTH = 300
+"""Of the tree, to which functions are looked for. Deeper trees are no work of people, and the
+time a query takes grows with the square of their depth."""
+
 SECONDS = 0.5
-"""How long one source is read."""
+"""How long one source is parsed."""
 
 MAX_NAME = 200
 
@@ -52,15 +57,18 @@ _QUERY = """
 
 (class_declaration name: (_) @class body: (class_body [
   (method_definition name: (_) @name) @function
-  (public_field_definition name: (_) @name value: [(arrow_function) (function_expression)] @function)
+  (public_field_definition name: (_) @name
+    value: [(arrow_function) (function_expression)] @function)
 ]))
 (abstract_class_declaration name: (_) @class body: (class_body [
   (method_definition name: (_) @name) @function
-  (public_field_definition name: (_) @name value: [(arrow_function) (function_expression)] @function)
+  (public_field_definition name: (_) @name
+    value: [(arrow_function) (function_expression)] @function)
 ]))
 (class name: (_) @class body: (class_body [
   (method_definition name: (_) @name) @function
-  (public_field_definition name: (_) @name value: [(arrow_function) (function_expression)] @function)
+  (public_field_definition name: (_) @name
+    value: [(arrow_function) (function_expression)] @function)
 ]))
 
 (function_declaration name: (_) @name) @function
@@ -115,14 +123,15 @@ def functions_of(file: str, source: str | None) -> Functions:
     language, query = _language(suffix in _TYPESCRIPT)
     try:
         tree = Parser(language).parse(read, encoding="utf16le", progress_callback=is_late)
-        matches = [] if late else QueryCursor(query).matches(tree.root_node)
     except ValueError:
         if not late:
             raise
     if late:
         return Functions({}, known=False)
+    cursor = QueryCursor(query)
+    cursor.set_max_start_depth(MAX_DEPTH)
     spans: dict[tuple[_Place, _Place], str | None] = {}
-    for _, found in sorted(matches, key=lambda match: match[0]):
+    for _, found in sorted(cursor.matches(tree.root_node), key=itemgetter(0)):
         node = found["function"][0]
         span = (_place(node.start_point), _place(node.end_point))
         spans[span] = _name(found, text)

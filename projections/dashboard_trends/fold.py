@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -25,6 +26,9 @@ from domain.message import Recorded
 from projections.dashboard_trends.layout import COUNTED, SHARDS, number_of, quoted
 from projections.dashboard_trends.script import CHANGE
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
+
+Key = tuple[str, str]
+Sums = defaultdict[str, int]
 
 
 class DashboardTrends(RedisReadModel):
@@ -61,7 +65,7 @@ class DashboardTrends(RedisReadModel):
                         parts.append(_Part())
                     parts[-1].add(recorded)
                 case ErrorDeleted() as event:
-                    parts[-1].deleted += (recorded.stream_id.hex, quoted(event.app))
+                    parts[-1].deleted += (recorded.stream_id.hex, _quoted(event.app))
                 case event if type(event) not in self.ignores:
                     raise Indigestible(recorded, "dashboard_trends neither folds nor ignores it")
         changes = [part.flat() for part in parts if part.counts or part.deleted]
@@ -76,31 +80,47 @@ class _Part:
     """What some events add up to, and the errors that are deleted right after them."""
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
-        self.values: Counter[tuple[str, str, str]] = Counter()
-        self.groups: Counter[tuple[str, str]] = Counter()
+        self.counts: defaultdict[Key, int] = defaultdict(int)
+        self.values: defaultdict[Key, Sums] = defaultdict(_sums)
+        self.groups: defaultdict[str, Sums] = defaultdict(_sums)
         self.deleted: list[str] = []
 
     def add(self, recorded: Recorded[ErrorReported]) -> None:
         """Count one occurrence."""
         occurrence = recorded.event.occurrence
-        app_id, group = quoted(recorded.event.app), recorded.stream_id.hex
+        app_id = _quoted(recorded.event.app)
         hour = number_of(occurrence.timestamp, "hour")
-        buckets = (f"h{hour}", f"d{number_of(occurrence.timestamp, 'day')}")
-        self.groups[group, str(hour)] += 1
+        buckets = _buckets(hour)
+        group = self.groups[recorded.stream_id.hex]
+        group[str(hour)] += 1
         for bucket in buckets:
             self.counts[app_id, bucket] += 1
         for kind, value in (("c", occurrence.code), ("u", occurrence.user_id)):
             if value is not None:
-                self.groups[group, f"{hour}{kind}{value}"] += 1
+                group[f"{hour}{kind}{value}"] += 1
                 for bucket in buckets:
-                    self.values[app_id, bucket + kind, value] += 1
+                    self.values[app_id, bucket + kind][value] += 1
 
     def flat(self) -> tuple[list[Any], list[Any], list[Any], list[str]]:
         """As the script takes it."""
-        return _flat(self.counts), _flat(self.values), _flat(self.groups), self.deleted
+        counts = [part for key, number in self.counts.items() for part in (*key, number)]
+        values = [part for key, sums in self.values.items() for part in (*key, _flat(sums))]
+        groups = [part for key, sums in self.groups.items() for part in (key, _flat(sums))]
+        return counts, values, groups, self.deleted
 
 
-def _flat(counts: Counter[Any]) -> list[Any]:
-    """Keys, which are tuples, and numbers, all in one row."""
-    return [part for key, number in counts.items() for part in (*key, number)]
+def _sums() -> Sums:
+    return defaultdict(int)
+
+
+def _flat(sums: Sums) -> list[str | int]:
+    return [part for pair in sums.items() for part in pair]
+
+
+@lru_cache(maxsize=4096)
+def _buckets(hour: int) -> tuple[str, str]:
+    """The two buckets of what happened in an hour since 1970."""
+    return f"h{hour}", f"d{hour // 24}"
+
+
+_quoted = lru_cache(maxsize=4096)(quoted)

@@ -34,13 +34,19 @@ local function shard_of(value)
   return tonumber(string.sub(redis.sha1hex(value), 1, 2), 16) % SHARDS
 end
 
-local function stop_counting(app, bucket)
-  local key = values_of(app, bucket)
-  for _, value in ipairs(redis.call('HKEYS', key)) do
-    redis.call('PFADD', key .. ':' .. shard_of(value), value)
+local function learn(key, values)
+  local shards = {}
+  for i = 1, #values do
+    local shard = shard_of(values[i])
+    shards[shard] = shards[shard] or {}
+    table.insert(shards[shard], values[i])
   end
-  redis.call('DEL', key)
-  redis.call('HSET', buckets_of(app), bucket, '~')
+  for shard, some in pairs(shards) do
+    for first = 1, #some, 1000 do
+      local last = math.min(first + 999, #some)
+      redis.call('PFADD', key .. ':' .. shard, unpack(some, first, last))
+    end
+  end
 end
 
 local function state(app, bucket)
@@ -48,22 +54,30 @@ local function state(app, bucket)
   return found and string.sub(found, 1, 1) or ''
 end
 
-local function add_values(values)
-  local estimated = {}
-  for i = 1, #values, 4 do
-    local app, bucket, value, by = unpack(values, i, i + 3)
-    local now = state(app, bucket)
-    if now == '~' then
-      redis.call('PFADD', values_of(app, bucket) .. ':' .. shard_of(value), value)
-      estimated[app .. ':' .. bucket] = {app, bucket}
-    elseif now ~= '?' and redis.call('HINCRBY', values_of(app, bucket), value, by) == by then
-      if redis.call('HINCRBY', buckets_of(app), bucket, 1) > COUNTED then
-        stop_counting(app, bucket)
-        estimated[app .. ':' .. bucket] = {app, bucket}
-      end
+-- Returns whether the bucket is still small enough to be counted.
+local function count(app, bucket, values)
+  local key, more = values_of(app, bucket), 0
+  for i = 1, #values, 2 do
+    if redis.call('HINCRBY', key, values[i], values[i + 1]) == values[i + 1] then
+      more = more + 1
     end
   end
-  for _, one in pairs(estimated) do estimate(one[1], one[2]) end
+  return more == 0 or redis.call('HINCRBY', buckets_of(app), bucket, more) <= COUNTED
+end
+
+local function add_values(app, bucket, values)
+  local now, key = state(app, bucket), values_of(app, bucket)
+  if now == '?' then return end
+  if now == '~' then
+    local names = {}
+    for i = 1, #values, 2 do names[#names + 1] = values[i] end
+    learn(key, names)
+    estimate(app, bucket)
+  elseif not count(app, bucket, values) then
+    learn(key, redis.call('HKEYS', key))
+    redis.call('DEL', key)
+    estimate(app, bucket)
+  end
 end
 
 local function take_value(app, bucket, value, by)
@@ -110,14 +124,16 @@ end
 for _, part in ipairs(parts) do
   local counts, values, groups, deleted = unpack(part)
   for i = 1, #counts, 3 do add(buckets_of(counts[i]), counts[i + 1], counts[i + 2]) end
-  add_values(values)
-  for i = 1, #groups, 3 do
-    redis.call('HINCRBY', prefix .. 'group:' .. groups[i], groups[i + 1], groups[i + 2])
+  for i = 1, #values, 3 do add_values(values[i], values[i + 1], values[i + 2]) end
+  for i = 1, #groups, 2 do
+    local key, added = prefix .. 'group:' .. groups[i], groups[i + 1]
+    for k = 1, #added, 2 do redis.call('HINCRBY', key, added[k], added[k + 1]) end
   end
   for i = 1, #deleted, 2 do delete(deleted[i], deleted[i + 1]) end
 end
 """
 """KEYS[1]: the checkpoint, for its slot. ARGV: in MessagePack an array of parts, each four flat
-arrays: (application, bucket, number) of occurrences, (application, bucket and kind, value, number),
-(group, field, number), and (group, application) of the errors that are deleted then. The prefix of
-every key; how many values are counted; the number of HyperLogLogs, which must divide 256."""
+arrays: (application, bucket, number) of occurrences; (application, bucket and kind, array of value
+and number); (group, array of field and number); (group, application) of the errors that are deleted
+then. The prefix of every key; how many values are counted; the number of HyperLogLogs, which must
+divide 256."""

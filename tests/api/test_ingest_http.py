@@ -230,4 +230,4 @@ async def test_an_ingested_event_shows_wherever_errors_show(api: Api) -> None:
     made = await send(api, fresh)
     seen = {"X-Min-Position": made.headers["X-Event-Position"]}
     trend = await api.get("/api/analytics/trends?app=test-app&period=day", headers=seen)
-    assert sum(one["error_count"] for one in trend.json()["data"]) == 1
+    assert sum(one["error_count"] for one in trend.json()["data"]["data_points"]) == 1

@@ -47,6 +47,31 @@ def test_parts_that_join_to_the_same_text_differ() -> None:
     )
 
 
+def test_a_code_groups_alone_whatever_else_the_report_says() -> None:
+    one = group_report("order 42 failed", js("pay /srv/shop.js"), code="shop/pay")
+    other = group_report("refund failed", None, code="shop/pay")
+    assert one.fingerprint == other.fingerprint
+    assert one.parts == ("version 1", "code", "shop/pay")
+    assert one.reasons == ("Grouping version 1.", "The report's code is 'shop/pay'.")
+    assert one.fingerprint != group_report("order 42 failed", None, code="shop/ship").fingerprint
+
+
+def test_a_code_is_searched_for_beside_the_message() -> None:
+    words = group_report("order failed", js("pay /srv/shop.js"), code="shop/charge").words
+    assert {"order", "failed", "shop", "charge", "pay"} <= set(words)
+
+
+def test_no_code_changes_nothing() -> None:
+    trace = js("pay /srv/shop.js")
+    assert group_report("m", trace, code=None) == group_report("m", trace, code="")
+    assert group_report("m", trace, code=None) == group_report("m", trace)
+
+
+def test_a_fingerprint_of_the_client_may_hold_the_code() -> None:
+    grouped = group_report("m", None, ["{{ default }}", "eu"], code="shop/pay")
+    assert grouped.parts == ("version 1", "code", "shop/pay", "eu")
+
+
 def test_values_in_the_message_do_not_split_a_group() -> None:
     assert fingerprint("order 42 of 'ann' failed") == fingerprint("order 7 of 'bob' failed")
 

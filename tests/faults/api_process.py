@@ -109,10 +109,14 @@ class Reporter:
             "source": "backend",
             "event_id": str(chosen),
         }
+        return self._send("/api/errors", body)
+
+    def _send(self, path: str, body: object) -> int:
+        """The status of an answer; 0 where none came."""
         headers = {"X-API-Key": "test-api-key", "Content-Type": "application/json"}
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
         try:
-            connection.request("POST", "/api/errors", json.dumps(body), headers)
+            connection.request("POST", path, json.dumps(body), headers)
             answer = connection.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException):
@@ -127,8 +131,11 @@ class Reporter:
 class Reporters:
     """Some clients together."""
 
-    def __init__(self, port: int, seed: Random, count: int) -> None:
-        self._all = [Reporter(port, Random(seed.random())) for _ in range(count)]
+    def __init__(self, port: int, seed: Random, count: int, kind: type[Reporter]) -> None:
+        self._all = [kind(port, Random(seed.random())) for _ in range(count)]
+
+    def __iter__(self) -> Iterator[Reporter]:
+        return iter(self._all)
 
     def stop(self) -> None:
         """Let each finish its report."""
@@ -137,7 +144,7 @@ class Reporters:
 
     @property
     def acknowledged(self) -> list[UUID]:
-        """The ids of the events that were answered with 201."""
+        """The ids of the events that were acknowledged."""
         return [event for one in self._all for event in one.acknowledged]
 
     @property
@@ -160,9 +167,11 @@ class Reporters:
 
 
 @contextmanager
-def reporting(port: int, seed: Random, count: int = 4) -> Iterator[Reporters]:
+def reporting(
+    port: int, seed: Random, count: int = 4, kind: type[Reporter] = Reporter
+) -> Iterator[Reporters]:
     """Clients that report during a block."""
-    clients = Reporters(port, seed, count)
+    clients = Reporters(port, seed, count, kind)
     try:
         yield clients
     finally:

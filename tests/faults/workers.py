@@ -23,6 +23,7 @@ import structlog
 
 from errata import worker
 from infra.settings import load_settings
+from projections.postgres_runner import PostgresRunner
 from projections.runner import Runner
 
 Step = Literal["before WATCH", "after WATCH", "before EXEC", "EXEC on its way", "after EXEC"]
@@ -93,6 +94,8 @@ def _work(database_url: str, redis_url: str, flaw: Flaw) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     if flaw.page_events is not None:
         _replace(worker, "Runner", partial(Runner, page_events=flaw.page_events))
+        rows = partial(PostgresRunner, page_events=flaw.page_events)
+        _replace(worker, "PostgresRunner", rows)
     if flaw.lease_seconds is not None:
         _replace(worker, "LEASE_IDLE_SECONDS", flaw.lease_seconds)
     if flaw.dies_at is not None:

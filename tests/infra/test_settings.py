@@ -28,7 +28,7 @@ def row_of(settings: Settings, name: str) -> tuple[str, str]:
         ("port", 8080),
         ("environment", "development"),
         ("data_dir", Path(".errata")),
-        ("archive", Path(".errata/archive")),
+        ("archive", ".errata/archive"),
         ("retention_days", 90),
         ("rate_limits", False),
         ("rate_limit_reports", 1_000),
@@ -64,7 +64,7 @@ def test_there_are_one_or_two_workers_by_default() -> None:
         ("CORS_ORIGINS", "https://a.io/, http://b.io:81", "cors_origins", ("https://a.io", "http://b.io:81")),
         ("SCRUB_KEYS", "pin, iban,,pin", "scrub_keys", ("pin", "iban")),
         ("TRUSTED_PROXIES", "10.0.0.0/8", "trusted_proxies", (ip_network("10.0.0.0/8"),)),
-        ("ERRATA_ARCHIVE", "/srv/old", "archive", Path("/srv/old")),
+        ("ERRATA_ARCHIVE", "/srv/old", "archive", "/srv/old"),
         ("API_WORKERS", "4", "api_workers", 4),
     ],
 )  # fmt: skip
@@ -73,7 +73,7 @@ def test_the_environment_sets(name: str, text: str, field: str, expected: object
 
 
 def test_the_archive_stands_in_the_data_folder() -> None:
-    assert load_settings({"ERRATA_DATA_DIR": "/srv/data"}).archive == Path("/srv/data/archive")
+    assert load_settings({"ERRATA_DATA_DIR": "/srv/data"}).archive == "/srv/data/archive"
 
 
 def test_an_empty_variable_is_not_set() -> None:

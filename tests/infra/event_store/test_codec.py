@@ -93,6 +93,15 @@ def test_the_newest_golden_file_is_what_is_written_today(name: str) -> None:
     assert msgspec.json.decode(written.data) == msgspec.json.decode(data)
 
 
+@pytest.mark.parametrize("sample", sorted(GOLDEN.glob("*.v*.*.json")), ids=lambda path: path.stem)
+def test_further_golden_files_survive_whole(sample: Path) -> None:
+    """`<Name>.v<n>.<word>.json` is another event of a version, with other fields in it."""
+    name, version, _ = sample.stem.split(".")
+    metadata = codec.encode_metadata(SOMEBODY, int(version[1:]))
+    written = to_row(from_row(rows(name, sample.read_bytes(), metadata)))
+    assert msgspec.json.decode(written.data) == msgspec.json.decode(sample.read_bytes())
+
+
 def test_metadata_ever_written_still_decodes() -> None:
     written = b'{"actor":"key:1","correlation_id":"request","causation_id":"command"}'
     data = b'{"app":"a","app_name":"A"}'

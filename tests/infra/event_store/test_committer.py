@@ -17,6 +17,7 @@ from domain.app import RegisterApp
 from domain.error_group import ResolveError, group_id
 from domain.failures import NotFound, Unavailable
 from infra.clock import utc_now
+from infra.event_store import committer
 from infra.event_store.store import EventStore
 from tests.reports import SOMEBODY, check_log, report
 
@@ -49,6 +50,28 @@ async def test_a_transaction_takes_no_more_than_the_batch_limit(database_url: st
     ) as store:
         await asyncio.gather(*(store.execute(report(), SOMEBODY) for _ in range(95)))
     assert max(commits) == 10
+
+
+async def test_batches_count_by_their_commands_and_are_never_split(database_url: str) -> None:
+    commits: list[int] = []
+    async with started(
+        database_url, batch_limit=10, observe=lambda events, _: commits.append(events)
+    ) as store:
+        sizes = (4, 4, 4, 25, 1, 9, 1)
+        units = [[report() for _ in range(size)] for size in sizes]
+        await asyncio.gather(*(store.execute_all(unit, SOMEBODY) for unit in units))
+    assert commits == [8, 4, 25, 10, 1]
+
+
+async def test_batches_that_wait_are_bounded_by_their_commands(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "MOST_WAITING", 10)
+    async with started(database_url) as store:
+        waiting = [store.execute_all([report()] * 6, SOMEBODY) for _ in range(3)]
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [isinstance(one, Unavailable) for one in done] == [False, False, True]
+        assert len(await store.execute_all([report()] * 6, SOMEBODY)) == 6
 
 
 async def test_a_refused_command_fails_its_own_caller_only(store: EventStore) -> None:
