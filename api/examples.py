@@ -94,8 +94,7 @@ PARSED_STACK: dict[str, Any] = {
             "originalFunctionName": "priceOf",
         }
     ],
-    "raw": "RangeError: a discount over 100 %\n"
-    "    at h (https://cdn.example.com/app.min.js:1:592)",
+    "raw": "RangeError: a discount over 100 %\n    at h (https://cdn.example.com/app.min.js:1:592)",
     "parser": "browser",
 }
 

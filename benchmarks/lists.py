@@ -1,7 +1,8 @@
 """What reading costs with many errors, and whether ten times as many cost more.
 
-The errors are stored in the log and folded by the worker, so that log and lists agree. Then each
-kind of question is asked at a fixed rate: 500 a second, whether answers come or not.
+The errors, with ten occurrences each, are stored in the log and folded by the worker, so that log
+and lists agree. Then each kind of question is asked at a fixed rate: 500 a second, whether answers
+come or not.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from benchmarks.traffic import (
     group_request,
     list_request,
     search_request,
+    stats_request,
+    trends_request,
 )
+from domain.error_group import ReportError
 
 RATE = 500
 CONNECTIONS = 32
@@ -59,18 +63,22 @@ class Size(msgspec.Struct, frozen=True):
 def run(options: Options) -> Result:
     """A tenth of the errors, then all of them."""
     many = 10_000 if options.quick else 100_000
+    each = 2 if options.quick else 10
     seconds = 1.5 if options.quick else 4.0
     with started(options) as instance, Watch(instance.endpoints) as watch:
         empty = _memory(watch.redis)
         _ask(instance, Question(list_request), 0.5)  # the first answers are those of a cold start
-        few = _grow(instance, watch, range(many // 10), seconds)
-        all_of_them = _grow(instance, watch, range(many // 10, many), seconds)
+        few = _grow(instance, watch, range(many // 10), each, seconds)
+        all_of_them = _grow(instance, watch, range(many // 10, many), each, seconds)
     rows = [row for name in few.asked for row in _rows(name, few, all_of_them)]
     for size in (few, all_of_them):
         bytes_each = (size.memory - empty) / size.errors
         what = f"Redis memory per 1,000 of {size.errors:,} errors"
         rows.append(Row(what, bytes_each * 1_000 / 2**20, "MiB"))
-    return Result(f"{many:,} errors, {RATE} requests/s for {seconds:.0f} s each", rows)
+    title = (
+        f"{many:,} errors, {many * each:,} occurrences, {RATE} requests/s for {seconds:.0f} s each"
+    )
+    return Result(title, rows)
 
 
 def _rows(name: str, few: Size, many: Size) -> list[Row]:
@@ -89,9 +97,13 @@ def _rows(name: str, few: Size, many: Size) -> list[Row]:
     return rows
 
 
-def _grow(instance: Instance, watch: Watch, numbers: range, seconds: float) -> Size:
-    """Store so many more errors, wait until lists show them, and ask."""
-    fill(instance.endpoints.database_url, group_command, numbers)
+def _grow(instance: Instance, watch: Watch, numbers: range, each: int, seconds: float) -> Size:
+    """Store so many more errors and `each` occurrences of them, wait until lists show them, ask."""
+
+    def command(number: int) -> ReportError:
+        return group_command(numbers.start + number % len(numbers))
+
+    fill(instance.endpoints.database_url, command, range(each * len(numbers)))
     watch.wait_until_visible(watch.head())
     _wait_for_rewrite(watch.redis)
     memory = _memory(watch.redis)
@@ -107,6 +119,8 @@ def _questions(errors: int) -> dict[str, Question]:
         "list": Question(list_request),
         "one error": Question(partial(group_request, groups=errors)),
         "three filters": Question(filtered_request),
+        "stats": Question(stats_request),
+        "trends": Question(trends_request),
         "search, 1 of 5,000": Question(partial(search_request, groups=errors)),
         "search, 1 of 250": Question(common_search_request),
         f"any offset by count, {RATE_DEEP}/s": Question(

@@ -95,6 +95,17 @@ def filtered_request(number: int) -> bytes:
     return get_request(f"/api/errors?level=error&environment=production&source={source}")
 
 
+def stats_request(number: int) -> bytes:
+    """GET the numbers of all errors."""
+    return get_request("/api/stats")
+
+
+def trends_request(number: int) -> bytes:
+    """GET a month by day and a week by hour in turn."""
+    period, bucket = (("month", "day"), ("week", "hour"))[number % 2]
+    return get_request(f"/api/analytics/trends?period={period}&group_by={bucket}")
+
+
 def deep_request(number: int, groups: int) -> bytes:
     """GET 50 from somewhere in the list, by count."""
     return get_request(f"/api/errors?sort=count&offset={_scattered(number, groups)}")

@@ -89,7 +89,10 @@ class ReportError(Command, frozen=True, kw_only=True):
 
 
 class _GroupCommand(Command, frozen=True, kw_only=True):
+    """`app` is the application whose error it must be, for who may act on that one only."""
+
     error_id: UUID
+    app: str | None = None
 
     @property
     def stream_id(self) -> UUID:
@@ -241,11 +244,11 @@ def decide(state: ErrorGroup, command: Command) -> Sequence[Event]:
         case ReportError():
             return _report(state, command)
         case ResolveError():
-            return _resolve(_existing(state))
+            return _resolve(_existing(state, command))
         case ReopenError():
-            return _reopen(_existing(state))
+            return _reopen(_existing(state, command))
         case DeleteError():
-            return _delete(_existing(state))
+            return _delete(_existing(state, command))
     raise TypeError(f"an error group cannot decide {type(command).__name__}")
 
 
@@ -304,8 +307,8 @@ def _delete(state: ErrorGroup) -> Sequence[Event]:
     return (ErrorDeleted(resolved=state.status == "resolved", **_standing(state)),)
 
 
-def _existing(state: ErrorGroup) -> ErrorGroup:
-    if state.status == "absent":
+def _existing(state: ErrorGroup, command: _GroupCommand) -> ErrorGroup:
+    if state.status == "absent" or command.app not in (None, state.app):
         raise NotFound("no such error")
     return state
 

@@ -65,7 +65,7 @@ async def list_source_maps(request: Call) -> Answer:
 @delete("/v1/sourcemaps/{app_version:path}", status_code=200, opt={"operation": DELETE_SOURCE_MAPS})
 async def delete_source_maps(request: Call) -> Answer:
     """Take all maps of a version away; of one that has none, none."""
-    # Taken from the path, since a parameter that may hold slashes loses some of them.
+    # From the path itself: a version may hold slashes, and such a parameter is a Path.
     version = request.scope["path"].partition(_PATH)[2]
     if len(version) > MAX_VERSION or not version.strip() or "\0" in version:
         raise BadRequest.field("appVersion", f"must have 1 to {MAX_VERSION} characters")

@@ -171,7 +171,7 @@ async def test_a_deletion_takes_a_version_and_leaves_the_others(api: Api) -> Non
     assert (again.status_code, again.json()["success"], again.json()["deleted"]) == (200, True, 0)
 
 
-@pytest.mark.parametrize("version", ["release/1.0", "1.0+build 7", "v1//x", "ü"])
+@pytest.mark.parametrize("version", ["release/1.0", "1.0+build 7", "?#%", "ü"])
 async def test_a_version_may_have_any_name(api: Api, version: str) -> None:
     await upload(api, appVersion=version)
     assert await names(api) == [(version, "a.js")]

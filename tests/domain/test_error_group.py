@@ -129,6 +129,12 @@ def test_what_does_not_exist_cannot_be_changed() -> None:
         group(report(), DELETE).when(command).then_refused("not_found")
 
 
+def test_who_may_act_on_one_application_finds_no_error_of_another() -> None:
+    theirs, ours = ResolveError(error_id=ID, app="shop"), ResolveError(error_id=ID, app="default")
+    group(report()).when(theirs).then_refused("not_found")
+    group(report()).when(ours).then_kinds(ErrorResolved)
+
+
 def test_the_id_follows_from_application_and_fingerprint_alone() -> None:
     assert group_id("a", "bc") == group_id("a", "bc")
     assert len({group_id("a", "bc"), group_id("ab", "c"), group_id("b", "ac")}) == 3
