@@ -267,7 +267,7 @@ def _path_parameter(name: str) -> Json:
     if name in _PATH_VALUES:
         schema, description = {"type": "string", "enum": _PATH_VALUES[name]}, f"Which {thing}."
     elif name in _PATH_TEXTS:
-        schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[\w.+-]+$"}
+        schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S"}
         description = _PATH_TEXTS[name]
     return {
         "name": name,

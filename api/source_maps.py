@@ -91,18 +91,14 @@ class _Reading:
         if not 1 <= len(entries) <= MAX_MAPS:
             self._wrong("sourceMaps", f"must hold 1 to {MAX_MAPS} source maps")
             return []
-        found: dict[str, Upload] = {}
+        found: list[Upload] = []
         for index, entry in enumerate(entries):
             prefix = f"sourceMaps[{index}]."
             try:
-                upload = self.upload(_fields(entry), prefix)
+                found.append(self.upload(_fields(entry), prefix))
             except msgspec.MsgspecError:
                 self._wrong(prefix[:-1], "must be an object with fileName and sourceMap")
-                continue
-            if upload.file_name and upload.file_name in found:
-                self._wrong(f"{prefix}fileName", "must not be in the batch twice")
-            found[upload.file_name] = upload
-        return list(found.values())
+        return found
 
     def _name(self, fields: dict[str, msgspec.Raw], name: str, most: int, prefix: str = "") -> str:
         text = self._string(fields, name, prefix)

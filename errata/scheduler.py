@@ -17,6 +17,7 @@ from infra.redis import connect
 from infra.retention import retention
 from infra.scheduler import Scheduler
 from infra.settings import Settings
+from infra.source_maps.sweeping import sweeping
 
 log = structlog.get_logger("errata.scheduler")
 
@@ -30,6 +31,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
     jobs = (
         *upkeep(settings.partition_events),
         retention(settings.archive, settings.retention_days, utc_now),
+        sweeping(),
     )
     scheduler = Scheduler(settings.database_url_or_fail(), jobs)
     # In a thread of its own: a Redis that hangs must not cost the leader its lock.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from typing import Any, LiteralString
 
 import psycopg
@@ -17,12 +16,6 @@ INSERT INTO source_maps_blobs (sha256, body, size) VALUES (decode(%s, 'hex'), %b
 ON CONFLICT (sha256) DO UPDATE SET put_at = now()
 """
 _GET: LiteralString = "SELECT body FROM source_maps_blobs WHERE sha256 = decode(%s, 'hex')"
-_SWEEP: LiteralString = """
-WITH gone AS (
-    DELETE FROM source_maps_blobs
-     WHERE put_at < now() - interval '1 day' AND encode(sha256, 'hex') <> ALL (%s) RETURNING 1
-) SELECT count(*) FROM gone
-"""
 
 
 class Blobs:
@@ -39,12 +32,6 @@ class Blobs:
         """A text, still deflated; None where it is not kept."""
         row = await self._row(_GET, (sha256,))
         return None if row is None else bytes(row[0])
-
-    async def sweep(self, named: Iterable[str]) -> int:
-        """Take away what is older than a day and not `named` (SHA-256 in hex); how many. The day
-        is for those whose events are on their way."""
-        row = await self._row(_SWEEP, (list(named),))
-        return int(row[0]) if row else 0
 
     async def close(self) -> None:
         """Let the connection go."""

@@ -123,7 +123,7 @@ async def running(settings: Settings, **changes: Any) -> AsyncIterator[Api]:
     await asyncio.wait({life, asyncio.create_task(started.wait())}, return_when="FIRST_COMPLETED")
     try:
         if started.is_set():
-            async with Api(app, container) as client:
+            async with Api(app, app.state["parts"].container) as client:
                 yield client
     finally:
         done.set()

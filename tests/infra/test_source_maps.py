@@ -16,14 +16,19 @@ from domain.error_group import NULL
 from domain.failures import Unavailable
 from domain.resolved_stack import Stack
 from domain.source_map_files import NotASourceMap
-from infra.source_maps.blobs import Blobs, inflated
+from domain.source_maps import UploadSourceMap
+from infra.source_maps.blobs import inflated
 from infra.source_maps.functions import MAX_SOURCE, functions_of
 from infra.source_maps.parsed import ParsedMap
 from infra.source_maps.source_maps import MAX_FRAMES, SourceMaps
+from infra.source_maps.sweeping import sweep
 from infra.source_maps.weighed import Weighed
+from tests.reports import SOMEBODY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+
+    from infra.event_store.store import EventStore
 
 ONE_TO_ONE: dict[str, Any] = {
     "version": 3,
@@ -227,23 +232,37 @@ async def test_a_text_is_kept_once_under_its_hash(shop: Shop, database_url: str)
     ]
 
 
-async def test_what_nobody_names_is_swept_after_a_day(shop: Shop, database_url: str) -> None:
-    named = await shop.upload("a.js", text_of())
-    old = await shop.upload("b.js", text_of({"file": "old"}))
-    young = await shop.upload("c.js", text_of({"file": "young"}))
-    again = await shop.upload("d.js", text_of({"file": "again"}))
-    blobs = Blobs(database_url)
-    with psycopg.connect(database_url) as connection:
-        connection.execute(
+async def test_what_nobody_names_is_swept_after_a_day(
+    shop: Shop, store: EventStore, database_url: str
+) -> None:
+    kept = {name: await shop.upload(name, text_of({"file": name})) for name in "abcd"}
+    named = UploadSourceMap(
+        app="shop", app_version="1.0", file_name="a.js", sha256=kept["a"], size=1
+    )
+    await store.execute(named, SOMEBODY)
+    with psycopg.connect(database_url, autocommit=True) as session:
+        session.execute(
             "UPDATE source_maps_blobs SET put_at = now() - interval '25 hours'"
             " WHERE encode(sha256, 'hex') <> %s",
-            (young,),
+            (kept["c"],),
         )
-    await shop.upload("d.js", text_of({"file": "again"}))
-    assert await blobs.sweep([named]) == 1
-    kept = [await blobs.get(one) is not None for one in (named, old, young, again)]
-    assert kept == [True, False, True, True]
-    await blobs.close()
+        await shop.upload("d", text_of({"file": "d"}))
+        sweep(session)
+        rows = session.execute("SELECT encode(sha256, 'hex') FROM source_maps_blobs").fetchall()
+    assert {one for (one,) in rows} == {kept[name] for name in "acd"}
+
+
+async def test_nothing_is_swept_while_a_state_cannot_be_read(
+    shop: Shop, store: EventStore, database_url: str
+) -> None:
+    sha256 = await shop.upload("a.js", text_of())
+    named = UploadSourceMap(app="shop", app_version="1.0", file_name="a.js", sha256=sha256, size=1)
+    await store.execute(named, SOMEBODY)
+    with psycopg.connect(database_url, autocommit=True) as session:
+        session.execute("UPDATE source_maps_blobs SET put_at = now() - interval '25 hours'")
+        session.execute("UPDATE streams SET state = '{}', state_schema = 0")
+        sweep(session)
+        assert session.execute("SELECT count(*) FROM source_maps_blobs").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("mappings", ["!", "AEAA", "AAAAC", "gggggggggggggB", "DDDD"])
