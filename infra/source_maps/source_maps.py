@@ -103,16 +103,10 @@ class SourceMaps:
 
         Raises Unavailable and RedisError where a version's maps cannot be looked up."""
         candidates: dict[tuple[str, str], Candidates] = {}
-        shown: list[_Shown] = []
-        for stack in stacks:
-            document = parsed(stack)
-            places: list[_Place | None] = []
-            if document is not None and stack.app_version:
-                version = (stack.app, stack.app_version)
-                if version not in candidates:
-                    candidates[version] = Candidates(await self._contents(*version))
-                places = _places(document["frames"], candidates[version])
-            shown.append(_Shown(document, places))
+        for app, version in {(one.app, one.app_version) for one in stacks}:
+            if version:
+                candidates[app, version] = Candidates(await self._contents(app, version))
+        shown = await self._in_thread(_shown, stacks, candidates)
         found: dict[_Place, _Found] = {}
         for sha256, places_there in _by_map(shown).items():
             found |= await self._asked(sha256, places_there)
@@ -160,16 +154,27 @@ class SourceMaps:
         return functions
 
 
+def _shown(
+    stacks: Iterable[Stack], candidates: Mapping[tuple[str, str], Candidates]
+) -> list[_Shown]:
+    """Stacks with their frames, and the places of those that have a map."""
+    shown: list[_Shown] = []
+    for stack in stacks:
+        document = parsed(stack)
+        known = candidates.get((stack.app, stack.app_version or ""))
+        places: list[_Place | None] = []
+        if document is not None and known is not None:
+            places = [_place(frame, known) for frame in document["frames"][:MAX_FRAMES]]
+        shown.append(_Shown(document, places))
+    return shown
+
+
 def _by_map(shown: Iterable[_Shown]) -> dict[str, set[_Place]]:
     """All places, by the map that knows them."""
     places: dict[str, set[_Place]] = {}
     for place in (place for one in shown for place in one.places if place is not None):
         places.setdefault(place.sha256, set()).add(place)
     return places
-
-
-def _places(frames: Sequence[dict[str, Any]], candidates: Candidates) -> list[_Place | None]:
-    return [_place(frame, candidates) for frame in frames[:MAX_FRAMES]]
 
 
 def _place(frame: dict[str, Any], candidates: Candidates) -> _Place | None:
