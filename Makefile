@@ -17,7 +17,7 @@ up: $(VENV)/.run ## Install and start everything: PostgreSQL, Redis, API, worker
 	@exec $(BIN)/errata up --port $(PORT)
 
 test: $(VENV)/.dev ## Run all tests, the quick forms of the fault runs included
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## Lint, format, types, and who may know whom
 	$(BIN)/ruff check .

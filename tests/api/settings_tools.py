@@ -29,6 +29,7 @@ async def works(api: Api, key: str, within: float = 1.0) -> bool:
 async def events_by(api: Api, actor: str) -> list[str]:
     """The names of all events that an actor caused, oldest first."""
     store: Any = api.container.store
+    store = store._store  # behind the courtesy of own_writes
     async with store._pool.connection() as connection:
         cursor = await connection.execute(
             "SELECT name FROM audit_log WHERE metadata ->> 'actor' = %s ORDER BY position",

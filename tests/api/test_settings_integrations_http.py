@@ -71,6 +71,7 @@ async def test_a_configuration_is_shown_masked(api: Api) -> None:
 async def test_no_secret_is_in_the_log_in_plain(api: Api) -> None:
     await configure(api, "slack", SLACK)
     store: Any = api.container.store
+    store = store._store
     async with store._pool.connection() as connection:
         rows = await (await connection.execute("SELECT data FROM events")).fetchall()
         rows += await (await connection.execute("SELECT state FROM streams")).fetchall()

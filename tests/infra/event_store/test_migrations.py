@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -15,6 +17,7 @@ import psycopg
 import pytest
 
 from infra.clock import utc_now
+from infra.embedded import launcher
 from infra.event_store.migrations import SchemaTooNew, available, migrate
 from infra.event_store.reader import read_page
 from infra.event_store.store import EventStore
@@ -63,17 +66,21 @@ def any_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     found = programs(request.param)
     if found is None:
         pytest.skip(f"PostgreSQL {request.param} is not installed")
-    user = RUN_AS if os.geteuid() == 0 else None
-    home = Path(shutil.os.path.realpath(tmp_path)) / "pg"  # type: ignore[attr-defined]
+    home = tmp_path / "pg"
     home.mkdir()
-    for folder in (home, *home.parents[:3]):
-        folder.chmod(0o755)
-    if user:
-        shutil.chown(home, user)
+    account: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        # As the embedded servers do it: an account that may pass through closed folders.
+        shutil.chown(home, RUN_AS)
+        nobody = pwd.getpwnam(RUN_AS)
+        account = (
+            *(sys.executable, "-I", "-S", launcher.__file__),
+            *("0", "0", str(nobody.pw_uid), str(nobody.pw_gid)),
+        )
 
     def run(*command: object) -> None:
         subprocess.run(
-            [str(part) for part in command], check=True, user=user, cwd=home, capture_output=True
+            [*account, *map(str, command)], check=True, cwd=home, stdout=subprocess.DEVNULL
         )
 
     data = home / "data"
