@@ -38,6 +38,11 @@ log = structlog.get_logger("errata.worker")
 LEASE_IDLE_SECONDS = 10
 RETRY_SECONDS = 0.5
 LOOK_ROUND_SECONDS = 1.0
+KEPT_EVENTS = 2_000
+ROWS_SECONDS = 0.05
+"""Read models in PostgreSQL move on so often while those in Redis do: they hold what is looked up
+later, and a transaction for every small page would delay what people look at now."""
+
 BUSY_SECONDS = 0.02
 SMALL_PAGE = 200
 PACE_SECONDS = 0.005
@@ -64,10 +69,11 @@ class DecodedLog:
     def events(self, after: int, limit: int) -> Sequence[Recorded[Any]]:
         """The next events. Raises Undecodable when the very next one cannot be read.
 
-        The last page is kept: read models in Redis and in PostgreSQL ask for it one after the
-        other."""
-        if self._kept and self._kept[0].position == after + 1:
-            return self._kept[:limit]
+        The last events are kept: read models in PostgreSQL ask for them once more, and several
+        pages of those in Redis are one page to them."""
+        if self._kept and self._kept[0].position <= after + 1 <= self._kept[-1].position:
+            start = after + 1 - self._kept[0].position
+            return self._kept[start : start + limit]
         events: list[Recorded[Any]] = []
         for row in self._subscription.page(after, limit):
             try:
@@ -76,7 +82,8 @@ class DecodedLog:
                 if not events:
                     raise Undecodable(row.position, str(row.event_id), error.reason) from error
                 break
-        self._kept = events
+        follows = self._kept and events and events[0].position == self._kept[-1].position + 1
+        self._kept = [*self._kept, *events][-KEPT_EVENTS:] if follows else events
         self.last_page = len(events)
         if events:
             self.last_recorded_at = events[-1].recorded_at
@@ -137,11 +144,15 @@ class Runners:
         in_postgres = [model for model in models if isinstance(model, PostgresReadModel)]
         self._in_redis = Runner(decoded, client, in_redis)
         self._in_postgres = PostgresRunner(decoded, connection, client, in_postgres)
+        self._rows_due = 0.0
         self._in_redis.announce_versions()
 
     def step(self) -> bool:
         """One page for every read model that is behind. Returns whether any moved."""
         moved = self._in_redis.step()
+        if moved and monotonic() < self._rows_due:
+            return True
+        self._rows_due = monotonic() + ROWS_SECONDS
         return self._in_postgres.step() or moved
 
     def positions(self) -> dict[Keyspace, int | None]:
