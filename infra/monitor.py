@@ -116,7 +116,7 @@ class Monitor:
 
     async def sample(self) -> None:
         """Take a sample of this host."""
-        if not self._led:
+        if not (self._led and self._with.sampler.ripe):
             return
         connections = self._with.probes.database_connections
         now = self._clock().timestamp()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +23,7 @@ import redis.asyncio as redis
 
 from domain.observation import TIMEFRAMES, HostPoint, HostReport, Timeframe
 
+_RIPE_SECONDS = 0.5
 SAMPLE_SECONDS = 10
 
 
@@ -79,6 +80,12 @@ class Sampler:
         """Begin anew: what the counters say from here on is what the next sample holds."""
         psutil.cpu_percent(None)
         self._network = _network()
+        self._primed = monotonic()
+
+    @property
+    def ripe(self) -> bool:
+        """Whether enough time has gone by for the use of the CPU to mean something."""
+        return monotonic() - self._primed >= _RIPE_SECONDS
 
     def take(self, now: float, database_connections: int) -> Sample:
         """The host since the last time. Blocks for some milliseconds."""
