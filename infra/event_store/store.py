@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -75,6 +76,7 @@ class EventStore:
         """Commit what waits, then let the connections go."""
         await self.committer.stop()
         await self._pool.close(timeout=1.0)
+        await _ended(f"{self._pool.name}-")
 
     async def execute(self, command: Command, context: Context) -> Committed:
         """Decide and commit one command; see Committer.execute."""
@@ -119,3 +121,16 @@ class KeyStates:
     async def load(self) -> Sequence[ApiKey]:
         """The state of every key ever issued."""
         return await self._reader.states_of(api_key.kind)
+
+
+async def _ended(prefix: str) -> None:
+    """Return when no task is left whose name starts so.
+
+    The pool leaves workers behind that are just connecting, and one of those takes a cancellation
+    for a failure of that attempt and goes on waiting for work: an event loop that cancels its tasks
+    once and waits for them would never end.
+    """
+    while left := [task for task in asyncio.all_tasks() if task.get_name().startswith(prefix)]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=0.1)

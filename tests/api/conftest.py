@@ -97,11 +97,12 @@ def settings(database_url: str, redis_url: str) -> Settings:
 @pytest.fixture
 def worker(settings: Settings) -> Iterator[None]:
     stop = threading.Event()
-    thread = threading.Thread(target=run_worker, args=(settings, stop))
+    thread = threading.Thread(target=run_worker, args=(settings, stop), daemon=True)
     thread.start()
     yield
     stop.set()
     thread.join(10)
+    assert not thread.is_alive()
 
 
 @asynccontextmanager

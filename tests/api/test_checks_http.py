@@ -22,7 +22,7 @@ FRONT_PAGE = {"name": "Front page", "target": "https://shop.example.com/"}
 def scheduler(settings: Settings, api_alone: Api) -> Iterator[None]:
     stop = threading.Event()
     allowed = msgspec.structs.replace(settings, allow_private_targets=True)
-    thread = threading.Thread(target=run_scheduler, args=(allowed, stop))
+    thread = threading.Thread(target=run_scheduler, args=(allowed, stop), daemon=True)
     thread.start()
     yield
     stop.set()

@@ -117,7 +117,7 @@ class Instance:
     def kill(self) -> None:
         """kill -9 of the supervisor alone."""
         self.process.kill()
-        self.process.wait()
+        self.process.wait(10)
         self.client.close()
 
     def part(self, name: str) -> psutil.Process | None:

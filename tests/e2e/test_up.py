@@ -75,7 +75,7 @@ def test_a_process_that_dies_is_restarted(running: Instance, part: str) -> None:
     victim = running.part(part)
     assert victim is not None
     victim.kill()
-    victim.wait()
+    victim.wait(10)
     assert eventually(lambda: running.part(part) is not None and running.healthy())
 
 

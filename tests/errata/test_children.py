@@ -61,7 +61,7 @@ def test_a_child_dies_with_a_parent_that_is_killed() -> None:
     said = {process.stdout.readline().strip() for _ in range(2)}
     (pid,) = said - {"ready"}
     process.kill()
-    process.communicate()
+    process.communicate(timeout=30)
 
     def gone() -> bool:
         status = Path(f"/proc/{pid}/stat")

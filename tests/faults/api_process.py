@@ -54,13 +54,13 @@ class Api:
     def kill(self) -> None:
         """kill -9, and a new process at once."""
         self._process.kill()
-        self._process.join()
+        self._process.join(10)
         self._process = self._start()
 
     def close(self) -> None:
         """End it for good."""
         self._process.kill()
-        self._process.join()
+        self._process.join(10)
         self.listener.close()
 
     def _start(self) -> BaseProcess:

@@ -44,7 +44,7 @@ class StoreThread:
         """Commit what waits and end the thread."""
         self.run(self.store.stop())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
+        self._thread.join(5)
         self.loop.close()
 
 

@@ -65,7 +65,7 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.join(5)
         self._loop.close()
 
     def arm(self, cut: Cut) -> None:

@@ -14,10 +14,10 @@ from infra.clock import utc_now
 from infra.event_store.store import EventStore
 from tests.conftest import PARTITION_EVENTS, Servers
 from tests.faults.api_process import Api, Reporters, reporting
-from tests.faults.load import event_id, stored_ids
+from tests.faults.load import GIVE_UP_SECONDS, event_id, insist, stored_ids
 from tests.faults.rounds import dice, rounds
 from tests.faults.workers import PROCESSES, working
-from tests.reports import SOMEBODY, check_log, report
+from tests.reports import check_log, report
 
 
 @contextmanager
@@ -67,12 +67,13 @@ def writer_killed(count: int, seed: Random, database_url: str) -> None:
         )
         process.start()
         telling.close()
+        assert told.poll(GIVE_UP_SECONDS), "the writer never had anything acknowledged"
         acknowledged.add(UUID(bytes=told.recv_bytes()))
         sleep(seed.uniform(0.0, 0.2))
         process.kill()
-        process.join()
+        process.join(10)
         with suppress(EOFError, OSError):  # a message may be cut by the death of who wrote it
-            while True:
+            while told.poll(GIVE_UP_SECONDS):
                 acknowledged.add(UUID(bytes=told.recv_bytes()))
     assert len(acknowledged) > count
     assert acknowledged <= {row[4] for row in check_log(database_url)}
@@ -85,7 +86,7 @@ def write_and_tell(database_url: str, seed: float, telling: Connection) -> None:
     async def client(store: EventStore) -> None:
         while True:
             command = report(f"error {dice.randrange(9)}", event_id=event_id(dice))
-            await store.execute(command, SOMEBODY)
+            await insist(store, command)
             assert command.event_id is not None
             telling.send_bytes(command.event_id.bytes)
 

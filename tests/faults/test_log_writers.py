@@ -37,7 +37,7 @@ class Reader:
         self.seen: list[Row] = []
         self._url = database_url
         self._until: int | None = None
-        self._thread = threading.Thread(target=self._follow)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
     def finish(self, head: int) -> list[tuple[int, UUID]]:

@@ -172,7 +172,7 @@ def runners_without_leases(count: int, seed: Random, database_url: str, redis_ur
         subscription.close()
 
     head = len(stored_ids(database_url))
-    racers = [threading.Thread(target=race) for _ in range(2)]
+    racers = [threading.Thread(target=race, daemon=True) for _ in range(2)]
     for racer in racers:
         racer.start()
     for racer in racers:

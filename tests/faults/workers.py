@@ -65,7 +65,7 @@ def start(database_url: str, redis_url: str, flaw: Flaw | None = None) -> BasePr
 def kill(process: BaseProcess) -> None:
     """kill -9, and wait until it is gone."""
     process.kill()
-    process.join()
+    process.join(10)
 
 
 def freeze(process: BaseProcess) -> None:

@@ -56,8 +56,8 @@ def watching(settings: Settings) -> Iterator[None]:
     scheduler = Scheduler(settings.database_url_or_fail(), [])
     role = Role(leads=lambda: scheduler.leading, away=lambda: scheduler.away)
     threads = [
-        threading.Thread(target=run_monitor, args=(settings, role, stop, PACE)),
-        threading.Thread(target=scheduler.run, args=(stop,)),
+        threading.Thread(target=run_monitor, args=(settings, role, stop, PACE), daemon=True),
+        threading.Thread(target=scheduler.run, args=(stop,), daemon=True),
     ]
     for thread in threads:
         thread.start()

@@ -54,19 +54,20 @@ def scheduler_process(database_url: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.wait(10)
 
 
 @contextmanager
 def running(scheduler: Scheduler) -> Iterator[threading.Thread]:
     stop = threading.Event()
-    thread = threading.Thread(target=scheduler.run, args=(stop,))
+    thread = threading.Thread(target=scheduler.run, args=(stop,), daemon=True)
     thread.start()
     try:
         yield thread
     finally:
         stop.set()
-        thread.join()
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def workers(session: Session, since: float = 60.0) -> set[int]:

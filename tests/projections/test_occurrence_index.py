@@ -134,7 +134,7 @@ def test_two_runners_at_once_write_nothing_twice(
             while (runner.positions()[SPACE] or 0) < len(events):
                 runner.step()
 
-    racers = [threading.Thread(target=race) for _ in range(2)]
+    racers = [threading.Thread(target=race, daemon=True) for _ in range(2)]
     for racer in racers:
         racer.start()
     for racer in racers:

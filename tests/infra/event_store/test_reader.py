@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 
 import psycopg
 import pytest
@@ -59,3 +61,21 @@ async def test_no_database_is_said_to_be_unavailable() -> None:
             await call
         assert refused.value.part == "postgres"
     await store.stop()
+
+
+def test_stopping_ends_the_event_loop_while_the_database_is_silent() -> None:
+    """A store that is just connecting leaves no task behind that would outlive its loop."""
+
+    async def live(port: int) -> None:
+        silent = f"host=127.0.0.1 port={port} dbname=none"
+        store = EventStore(silent, clock=utc_now, partition_events=10)
+        await store.start()
+        await asyncio.sleep(0.2)
+        await store.stop()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+        life = threading.Thread(target=lambda: asyncio.run(live(port)), daemon=True)
+        life.start()
+        life.join(10)
+        assert not life.is_alive()
