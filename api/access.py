@@ -76,7 +76,7 @@ ACCESS: Mapping[Route, Permission | None] = MappingProxyType(
         ("POST", "/api/v1/sourcemaps/upload"): INGEST,
         ("POST", "/api/v1/sourcemaps/upload-batch"): INGEST,
         ("GET", "/api/v1/sourcemaps/list"): INGEST,
-        ("DELETE", "/api/v1/sourcemaps/{app_version}"): WRITE,
+        ("DELETE", "/api/v1/sourcemaps/{app_version}"): INGEST,
         ("GET", "/dashboard/api/errors"): READ,
         ("GET", "/dashboard/api/errors/{event_id}"): READ,
         ("GET", "/dashboard/api/trends"): READ,

@@ -126,7 +126,7 @@ LIST_SOURCE_MAPS = Operation(
 DELETE_SOURCE_MAPS = Operation(
     summary="Delete the source maps of a version",
     tag="source maps",
-    permission=Permission.WRITE,
+    permission=Permission.INGEST,
     description=(
         "Its frames are shown as they were reported from then on. A version that has no maps is "
         "answered with `deleted` 0."
