@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -80,9 +80,19 @@ class AlertRuleChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     app: AppName = None
 
 
+class SilenceRequest(msgspec.Struct, kw_only=True):
+    """Until when a rule shall send nothing: a time that lies in the future, or null to end the
+    silence."""
+
+    until: Time | None
+
+
 class AlertRuleBody(msgspec.Struct, kw_only=True):
     """A rule. `condition_explained` is the condition as it was understood; `last_triggered` is null
-    until it triggers; `version` counts the changes from 1."""
+    until it triggers; `firing` is how many of its alerts fire now: more than one under `per error`
+    only; `silenced_until` is the end of its silence, which may lie in the past; `version` counts
+    the changes from 1. In the answer to a write `last_triggered` and `firing` are null while Redis
+    is away."""
 
     id: UUID
     name: str
@@ -97,9 +107,94 @@ class AlertRuleBody(msgspec.Struct, kw_only=True):
     open_incident: bool
     app: str
     last_triggered: Time | None
+    firing: Annotated[int, Meta(ge=0)] | None
+    silenced_until: Time | None
     version: Annotated[int, Meta(ge=1)]
     created_at: Time
     updated_at: Time
+
+
+class TriggerBody(msgspec.Struct, kw_only=True):
+    """Why an alert was triggered. `value` is that of the condition's first comparison, `values`
+    are those of all; `at_least`: more was there than was kept count of. `since` is when the oldest
+    entry that counted was recorded; the positions are those of the oldest and the newest.
+    `reminder`: it was firing already. `silenced`: nobody was told."""
+
+    rule_version: int
+    severity: Severity
+    condition: str
+    explained: str
+    value: float | int
+    values: tuple[float | int, ...]
+    threshold: float | int
+    window: str
+    at_least: bool
+    since: Time
+    first_position: int
+    last_position: int
+    error_message: str | None
+    environment: str | None
+    source: str | None
+    silenced: bool
+    reminder: bool
+    incident_id: UUID | None
+
+
+class RecoveryBody(msgspec.Struct, kw_only=True):
+    """How an alert ended, when it began (`triggered_at`), and how often it triggered meanwhile."""
+
+    reason: str
+    triggered_at: Time
+    triggers: Annotated[int, Meta(ge=1)]
+    silenced: bool
+    incident_id: UUID | None
+
+
+class AttemptBody(msgspec.Struct, kw_only=True):
+    """One attempt to send a message. A failed one says why, and when the next will be made; null:
+    never, it is given up."""
+
+    attempt: int
+    at: Time
+    succeeded: bool
+    reason: str | None
+    next_attempt_at: Time | None
+
+
+class NotificationBody(msgspec.Struct, kw_only=True):
+    """A message on its way, and what became of it. Its `id` is the key by which receivers know a
+    repetition; `alerts` is how many it tells of: more than one make a digest."""
+
+    id: UUID
+    channel: Channel
+    status: Literal["queued", "retrying", "sent", "given_up"]
+    title: str
+    text: str
+    alerts: Annotated[int, Meta(ge=0)]
+    attempts: list[AttemptBody]
+
+
+class HistoryEntryBody(msgspec.Struct, kw_only=True):
+    """One thing that a rule has done: of `triggered`, `recovered` and `notification` the one that
+    `kind` names is there. `at` is the instant that it follows from, by recorded time;
+    `recorded_at` is when it was stored, at `position`."""
+
+    kind: Literal["triggered", "recovered", "notification"]
+    position: Annotated[int, Meta(ge=1)]
+    at: Time
+    recorded_at: Time
+    error_id: UUID | None
+    triggered: TriggerBody | None
+    recovered: RecoveryBody | None
+    notification: NotificationBody | None
+
+
+class AlertHistoryBody(msgspec.Struct, kw_only=True):
+    """A page of what a rule has done, newest first; `next_cursor` is null at the end."""
+
+    history: list[HistoryEntryBody]
+    limit: int
+    next_cursor: str | None
 
 
 class AlertRuleListBody(msgspec.Struct, kw_only=True):
@@ -134,7 +229,8 @@ class IncidentChange(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class IncidentBody(msgspec.Struct, kw_only=True):
-    """An incident. `assigned_to` is a member's id; `version` counts the changes from 1."""
+    """An incident. `assigned_to` is a member's id, `rule_id` that of the alert rule that opened it;
+    `version` counts the changes from 1."""
 
     id: UUID
     title: str
@@ -142,6 +238,7 @@ class IncidentBody(msgspec.Struct, kw_only=True):
     status: Status
     description: str | None
     assigned_to: UUID | None
+    rule_id: UUID | None
     app: str
     version: Annotated[int, Meta(ge=1)]
     created_at: Time

@@ -6,6 +6,7 @@ Documents from read models are bytes already and are spliced into the envelope a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Literal
 
 import msgspec
@@ -85,13 +86,26 @@ class Answer:
 
 
 def success(
-    document: bytes, *, status: int = 200, position: int | None = None, version: int | None = None
+    document: bytes,
+    *,
+    status: int = 200,
+    position: int | None = None,
+    version: int | None = None,
+    beside: object = None,
 ) -> Answer:
     """`document` (JSON) in the envelope; `position` is what X-Event-Position says after a write,
-    `version` becomes the ETag of something that counts its versions, as If-Match takes it."""
+    `version` becomes the ETag of something that counts its versions, as If-Match takes it;
+    `beside` is what else the document shows that may change without a new version."""
     body = b'{"data":' + document + b',"status":"success"}'
-    tag: Headers = () if version is None else ((ETAG, b'"%d"' % version),)
+    tag: Headers = () if version is None else ((ETAG, _version_tag(version, beside)),)
     return Answer(status, body, [*position_header(position), *tag])
+
+
+def _version_tag(version: int, beside: object) -> bytes:
+    if beside is None:
+        return b'"%d"' % version
+    mark = blake2b(encode_json(beside), digest_size=8).hexdigest()
+    return b'"%d-%b"' % (version, mark.encode())
 
 
 def deleted(position: int) -> Answer:

@@ -121,7 +121,7 @@ async def cached(
     positions = call.container.positions
     # The edition of before: while `compute` reads, the read models can only become newer.
     edition = tuple(map(positions.edition, read_models))
-    key = (kind.name, question)
+    key = (kind.name, question, call.as_of)
     body = call.parts.cache.find(key, edition) if positions.certain else None
     call.container.meter.cached(kind.name, hit=body is not None)
     if body is None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from api.cache import Cache
     from api.container import Container
     from api.own_writes import OwnWrites
+    from api.past_ports import Moment
 
 Network = IPv4Network | IPv6Network
 
@@ -38,6 +39,13 @@ class Parts(msgspec.Struct, frozen=True):
     applications: Applications
     cache: Cache
     own_writes: OwnWrites
+
+
+class LookingBack(msgspec.Struct, frozen=True):
+    """A moment of the past that a request is about, and the ports as they were then."""
+
+    container: Container
+    moment: Moment
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -62,8 +70,15 @@ class Call(Request[Principal, Principal, State]):
 
     @property
     def container(self) -> Container:
-        """The ports this process calls."""
-        return self.parts.container
+        """The ports this process calls; for a request about the past, those of its moment."""
+        past: LookingBack | None = self.scope["state"].get("past")
+        return self.parts.container if past is None else past.container
+
+    @property
+    def as_of(self) -> Moment | None:
+        """The moment of the past that the request is about, None for the present."""
+        past: LookingBack | None = self.scope["state"].get("past")
+        return None if past is None else past.moment
 
     @property
     def envelope(self) -> Envelope:
@@ -78,7 +93,13 @@ class Call(Request[Principal, Principal, State]):
     def context_of(self, actor: str) -> Context:
         """The same for an actor who is known by something else than a key."""
         request_id = self.envelope.request_id
-        return Context(actor=actor, correlation_id=request_id, causation_id=request_id)
+        return Context(actor, request_id, request_id, self.address())
+
+    @property
+    def report_context(self) -> Context:
+        """The same for reports, without the address: they carry one where it is to be kept."""
+        request_id = self.envelope.request_id
+        return Context(self.auth.actor, request_id, request_id)
 
     def header(self, name: bytes) -> str | None:
         """A header by its lower-case name."""

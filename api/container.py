@@ -11,8 +11,12 @@ from uuid import UUID
 
 import msgspec
 
+from api.consistency_ports import Consistency
 from api.dashboard_ports import Dashboard
+from api.history_ports import History
 from api.monitoring_ports import Monitoring
+from api.past_ports import Past
+from api.trial_ports import Trials
 from domain.api_key import ApiKey
 from domain.integration import Sealed
 from domain.integration_config import Config
@@ -22,6 +26,7 @@ from domain.rate_limit import Allowance, Rate
 from domain.resolved_stack import Stack
 from domain.scrubbing import Scrubber
 from domain.source_map_files import PackedMap
+from projections.directory.alert_history import HistoryQueries
 from projections.directory.api_keys import ApiKeyQueries
 from projections.directory.apps import AppQueries
 from projections.directory.incidents import IncidentQueries
@@ -32,6 +37,7 @@ from projections.directory.source_maps import SourceMapQueries
 from projections.error_groups import ErrorQueries
 from projections.occurrences import OccurrenceQueries
 from projections.positions import Positions
+from projections.rebuilds import Rebuilds
 from projections.stats import StatsQueries
 
 
@@ -169,11 +175,14 @@ class Container:
     apps: AppQueries
     api_keys: ApiKeyQueries
     rules: RuleQueries
+    alert_history: HistoryQueries
     incidents: IncidentQueries
     members: MemberQueries
     integrations: IntegrationQueries
     monitoring: Monitoring
     dashboard: Dashboard
+    rebuilds: Rebuilds
+    history: History
     source_maps: SourceMaps
     source_map_list: SourceMapQueries
     key_source: KeySource
@@ -190,5 +199,8 @@ class Container:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     version: str
     limiter: Limiter | None = None
+    past: Past | None = None
+    trials: Trials | None = None
+    consistency: Consistency | None = None
     startup: Sequence[Callable[[], Awaitable[Any]]] = ()
     shutdown: Sequence[Callable[[], Awaitable[Any]]] = ()

@@ -62,6 +62,21 @@ ERROR: dict[str, Any] = {
     "resolved": False,
     "resolved_at": None,
     "updated_at": _NOON,
+    "muted": False,
+    "muted_until": None,
+    "muted_count_left": None,
+}
+
+MUTED: dict[str, Any] = {
+    "id": ERROR_ID,
+    "app": "default",
+    "status": "open",
+    "count": 42,
+    "first_seen": _NOON,
+    "last_seen": _NOON,
+    "muted": True,
+    "muted_until": None,
+    "muted_count_left": 100,
 }
 
 ERROR_LIST: dict[str, Any] = {

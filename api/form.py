@@ -7,6 +7,7 @@ for which null means something is asked for as such. Fields that nobody asks for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,10 +23,12 @@ from domain.wish import short_text
 T = TypeVar("T")
 
 _NULL = msgspec.Raw(b"null")
+_TIME = "an RFC 3339 time with its offset, such as 2025-08-29T12:00:00Z"
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 _texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _number: Callable[[msgspec.Raw], int | float] = msgspec.json.Decoder(int | float).decode
+_time = msgspec.json.Decoder(datetime).decode
 _flag = msgspec.json.Decoder(bool).decode
 _uuid = msgspec.json.Decoder(UUID).decode
 _object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -95,6 +98,24 @@ class Form:
         """True or false."""
         return self._take(field, _flag, "must be true or false")
 
+    def whole(self, field: str) -> int | UnsetType:
+        """A whole number; 3.0 is one too, as JSON Schema has it."""
+        return self._take(field, _whole, "must be a whole number")
+
+    def time(self, field: str) -> datetime | UnsetType:
+        """A time with its offset; what it is in UTC."""
+        return self._take(field, _aware, f"must be {_TIME}")
+
+    def time_or_null(self, field: str) -> datetime | UnsetType | None:
+        """The same, or null where that means something."""
+        if self._is_null(field):
+            return None
+        return self._take(field, _aware, f"must be {_TIME}, or null")
+
+    def names(self, field: str) -> bool:
+        """Whether the body names a field, be it null."""
+        return field in self._fields
+
     def text_or_null(self, field: str) -> str | UnsetType | None:
         """A string, or null where that means something."""
         if self._is_null(field):
@@ -131,6 +152,25 @@ class Form:
         except msgspec.MsgspecError:
             self._problems.append(Problem(field, problem))
             return UNSET
+
+
+def _whole(raw: msgspec.Raw) -> int:
+    """Raises ValidationError for what is no whole number."""
+    number = _number(raw)
+    if isinstance(number, float) and not number.is_integer():
+        raise msgspec.ValidationError("it has a fraction")
+    return int(number)
+
+
+def _aware(raw: msgspec.Raw) -> datetime:
+    """Raises ValidationError for what is no time, or has none in UTC."""
+    time = _time(raw)
+    if time.tzinfo is None:
+        raise msgspec.ValidationError("no offset")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise msgspec.ValidationError("not between the years 1 and 9999 in UTC") from error
 
 
 def _why(error: msgspec.DecodeError) -> str:

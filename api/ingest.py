@@ -22,6 +22,7 @@ from api.ingest_schemas import (
     MAX_PLATFORM,
     MAX_SHORT,
     IngestEvent,
+    IngestFrame,
     IngestStack,
 )
 from api.intake import DEFAULT_ENVIRONMENT, ReportLevel, command_of, happened, kept_level, report_id
@@ -33,8 +34,9 @@ from api.json_text import (
     decodable,
     why_malformed,
 )
-from domain.error_group import NULL, Occurrence, ReportError
+from domain.error_group import ReportError
 from domain.fingerprint import group_report
+from domain.occurrence import NULL, Occurrence
 from domain.scrubbing import Scrubber
 
 MAX_PROBLEMS = 20
@@ -48,12 +50,33 @@ _LEVELS: dict[str, ReportLevel] = {
 }
 _AROUND = 2
 """Levels of nesting around an event: the body and its list."""
+_AROUND_METADATA = _AROUND + 1
 
 
 class _Body(msgspec.Struct, frozen=True):
     events: list[msgspec.Raw] | None = None
 
 
+# What is unknown may be nested to any depth; these hold nothing that is.
+
+
+class _KnownFrame(IngestFrame, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class _KnownStack(IngestStack, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    frames: list[_KnownFrame]  # type: ignore[assignment]
+
+
+class _KnownEvent(IngestEvent, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    parsed_stack: _KnownStack | None = None
+
+
+class _KnownBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    events: list[_KnownEvent]
+
+
+_known_body = msgspec.json.Decoder(_KnownBody).decode
 _body = msgspec.json.Decoder(_Body).decode
 _event = msgspec.json.Decoder(IngestEvent).decode
 _fields: Callable[[msgspec.Raw], dict[str, msgspec.Raw]] = msgspec.json.Decoder(
@@ -70,6 +93,9 @@ def read_batch(body: bytes) -> list[IngestEvent]:
     problems of it."""
     check_encoding(body)
     escape = bad_escape(body)
+    ordinary = None if escape else _ordinary(body)
+    if ordinary is not None:
+        return ordinary
     found = _events_of(decodable(body) if escape else body)
     events: list[IngestEvent] = []
     problems: list[Problem] = []
@@ -87,6 +113,22 @@ def read_batch(body: bytes) -> list[IngestEvent]:
     if escape:
         raise BadRequest(f"the body {escape}")
     return events
+
+
+def _ordinary(body: bytes) -> list[IngestEvent] | None:
+    """The events of a body with nothing wrong and nothing unknown in it, decoded in one go. None
+    for any other, which is looked at event by event and takes twice the time."""
+    try:
+        events = _known_body(body).events
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if not 1 <= len(events) <= MAX_EVENTS:
+        return None
+    for event in events:
+        metadata = bytes(event.metadata)
+        if metadata[:1] not in b"{n" or _brackets(metadata) > MAX_DEPTH - _AROUND_METADATA:
+            return None
+    return list(events)
 
 
 def _read(raw: msgspec.Raw) -> IngestEvent:
@@ -231,11 +273,12 @@ def to_commands(
 
 
 def _to_command(event: IngestEvent, app: str, scrub: Scrubber, now: datetime) -> ReportError:
-    clean = Cleaner(scrub)
     tags = event.tags or {}
+    texts = (event.message, event.user_id or "", *tags, *tags.values())
+    clean = Cleaner(scrub, texts, (event.metadata,))
     level = _level(tags)
     code = event.code or None
-    client_id = str(event.id)
+    client_id = _encode(event.id)[1:-1].decode()  # str() takes three times as long
     occurrence = Occurrence(
         message=clean.text(event.message),
         level=kept_level(level),
@@ -243,8 +286,8 @@ def _to_command(event: IngestEvent, app: str, scrub: Scrubber, now: datetime) ->
         source=event.platform,
         environment=_environment(tags),
         timestamp=happened(_utc(event.timestamp), now),
-        stack_trace=clean.optional(event.stack_trace, scrub.text),
-        context=_metadata(event, clean),
+        stack_trace=clean.stack_trace(event.stack_trace),
+        context=clean.json("metadata", event.metadata),
         event_id=client_id,
         tags=clean.tags(event.tags),
         release=event.app_version or None,
@@ -256,7 +299,7 @@ def _to_command(event: IngestEvent, app: str, scrub: Scrubber, now: datetime) ->
         filtered=clean.count,
     )
     grouping = group_report(occurrence.message, occurrence.stack_trace, code=code)
-    return command_of(report_id(app, client_id), app, grouping, occurrence)
+    return command_of(report_id(app, client_id), app, grouping, occurrence, now)
 
 
 def _utc(time: datetime) -> datetime:
@@ -285,10 +328,6 @@ def _environment(tags: dict[str, str]) -> str:
         problem = f"must have at most {MAX_ENVIRONMENT} characters"
         raise BadRequest.field("tags.environment", problem)
     return environment if environment.strip() else DEFAULT_ENVIRONMENT
-
-
-def _metadata(event: IngestEvent, clean: Cleaner) -> msgspec.Raw:
-    return NULL if event.metadata == NULL else clean.json("metadata", event.metadata)
 
 
 def _parsed_stack(stack: IngestStack | None, clean: Cleaner, scrub: Scrubber) -> msgspec.Raw:

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from api.answers import PlainSuccess
 from api.schemas import NOT_BLANK
-from domain.error_group import NULL
+from domain.occurrence import NULL
 
 MAX_EVENTS = 1_000
 MAX_PLATFORM = 32

@@ -18,9 +18,10 @@ from api.answers import Problem
 from api.cleaner import Cleaner
 from api.failures import BadRequest
 from api.json_text import bad_escape, check_text, fields_with_bad_escapes, why_malformed
-from domain.error_group import NULL, GroupingRecord, Occurrence, ReportError
+from domain.error_group import ReportError
 from domain.fingerprint import Grouping, group_report
 from domain.message import derived_id
+from domain.occurrence import NULL, GroupingRecord, Occurrence
 from domain.scrubbing import Scrubber
 from domain.vocabulary import Level
 
@@ -120,7 +121,9 @@ def to_command(
     """The command that a report of an application becomes: scrubbed, grouped, with its ids.
 
     Raises BadRequest for a number in `context` or `user` that no reader could hold."""
-    clean = Cleaner(scrub)
+    tags = report.tags or {}
+    texts = (report.message, report.url or "", *tags, *tags.values())
+    clean = Cleaner(scrub, texts, (report.context, report.user))
     user = clean.json("user", report.user)
     occurrence = Occurrence(
         message=clean.text(report.message),
@@ -129,9 +132,9 @@ def to_command(
         source=report.source,
         environment=report.environment,
         timestamp=happened(report.timestamp, now),
-        stack_trace=clean.optional(report.stack_trace, scrub.text),
+        stack_trace=clean.stack_trace(report.stack_trace),
         context=clean.json("context", report.context),
-        url=clean.optional(report.url, scrub.url),
+        url=clean.url(report.url),
         user_agent=report.user_agent or sender.user_agent,
         ip_address=report.ip_address or sender.ip_address,
         event_id=str(report.event_id) if report.event_id else None,
@@ -142,13 +145,13 @@ def to_command(
         filtered=clean.count,
     )
     grouping = group_report(occurrence.message, occurrence.stack_trace, report.fingerprint)
-    return command_of(_event_id(report, app, sender), app, grouping, occurrence)
+    return command_of(_event_id(report, app, sender), app, grouping, occurrence, now)
 
 
 def command_of(
-    event_id: UUID | None, app: str, grouping: Grouping, occurrence: Occurrence
+    event_id: UUID | None, app: str, grouping: Grouping, occurrence: Occurrence, now: datetime
 ) -> ReportError:
-    """The command to store an occurrence in its group."""
+    """The command to store an occurrence, which arrives now, in its group."""
     return ReportError(
         event_id=event_id,
         app=app,
@@ -161,6 +164,7 @@ def command_of(
             words=grouping.words,
         ),
         occurrence=occurrence,
+        now=now,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from itertools import accumulate
 
@@ -117,12 +118,15 @@ def rewritten(
     does (a key twice, 1.10, 1e999) is decoded and written again with every digit of its numbers.
     Raises ValueError for a number beyond any range.
     """
-    compact = msgspec.json.format(bytes(raw), indent=-1)
-    try:
+    compact = bytes(raw)
+    value: object = None
+    written = None
+    with suppress(msgspec.ValidationError):
         value = _decode(compact)
-        faithful = _encode(value) == compact
-    except msgspec.ValidationError:
-        faithful = False
+        written = _encode(value)
+    if written != compact:
+        compact = msgspec.json.format(compact, indent=-1)
+    faithful = written == compact
     if not faithful:
         value = _exact(compact)
     changed, count = change(value)

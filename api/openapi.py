@@ -12,7 +12,8 @@ from litestar.routes import BaseRoute, HTTPRoute
 
 from api.answers import Failure, PlainFailure, of_second_document
 from api.limits import rate_of
-from api.operations import IF_NONE_MATCH, Operation, Parameter, Reply
+from api.operations import AS_OF, IF_NONE_MATCH, Operation, Parameter, Reply
+from api.past import BuildingBody, PlainBuildingBody
 from domain.vocabulary import CHANNELS
 
 Json = dict[str, Any]
@@ -82,8 +83,25 @@ _BUDGET: Mapping[str, str] = {
 _PATH_VALUES: Mapping[str, list[str]] = {"integration": list(CHANNELS)}
 """Path parameters that are one of a few words."""
 
-_PATH_TEXTS: Mapping[str, str] = {"app_version": "The version of the application."}
+_PATH_TEXTS: Mapping[str, str] = {
+    "app_version": "The version of the application.",
+    "app_id": "The application's id.",
+}
 """Path parameters that are any text; all others are UUIDs."""
+
+_TAGS: list[Json] = [
+    {"name": "errors", "description": "Report, read and change errors."},
+    {"name": "ingest", "description": "Batches of events from applications."},
+    {"name": "source maps", "description": "Original places for compiled code."},
+    {"name": "alerts", "description": "Alert rules and incidents."},
+    {"name": "analytics", "description": "Statistics and trends."},
+    {"name": "monitoring", "description": "Services, host, uptime, custom checks."},
+    {"name": "dashboard", "description": "Occurrences, codes, trends."},
+    {"name": "settings", "description": "Keys, team, integrations, applications."},
+    {"name": "audit", "description": "Everything that has happened."},
+    {"name": "rebuilds", "description": "Read models built anew from the log."},
+    {"name": "health", "description": "Health, metrics, entry points."},
+]
 
 
 def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
@@ -96,6 +114,9 @@ def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
         document = _operation(operation, name, _PATH_PARAMETER.findall(path))
         if operation.permission and method == "GET":
             _make_conditional(document)
+        if operation.as_of:
+            structs |= {BuildingBody, PlainBuildingBody}
+            _let_look_back(document, path)
         if of_second_document(path):
             _say_plainly(document)
         item[method.lower()] = document
@@ -111,17 +132,7 @@ def build_document(routes: Iterable[BaseRoute], version: str) -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [
-            {"name": "errors", "description": "Report, read and change errors."},
-            {"name": "ingest", "description": "Batches of events from applications."},
-            {"name": "source maps", "description": "Original places for compiled code."},
-            {"name": "alerts", "description": "Alert rules and incidents."},
-            {"name": "analytics", "description": "Statistics and trends."},
-            {"name": "monitoring", "description": "Services, host, uptime, custom checks."},
-            {"name": "dashboard", "description": "Occurrences, codes, trends."},
-            {"name": "settings", "description": "Keys, team, integrations, applications."},
-            {"name": "health", "description": "Health, metrics, entry points."},
-        ],
+        "tags": _TAGS,
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -199,6 +210,24 @@ def _make_conditional(document: Json) -> None:
     document["responses"]["304"] = nothing_new
 
 
+def _let_look_back(document: Json, path: str) -> None:
+    """What a route says besides that can answer as of a moment."""
+    document["parameters"].append(_parameter(AS_OF))
+    plainly = of_second_document(path)
+    progress = {"position": 120_000, "target": 250_000}
+    schema = _ref(PlainBuildingBody) if plainly else _envelope(_ref(BuildingBody))
+    said: Json = {"data": progress, "status": "success"}
+    example = {"success": True, **progress} if plainly else said
+    names = ("X-Request-ID", "Retry-After")
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    document["responses"]["202"] = {
+        "description": "The moment of `as_of` is being prepared: so far it has come.",
+        "headers": headers,
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }
+    document["responses"].setdefault("400", _failure(400))
+
+
 def _say_plainly(document: Json) -> None:
     """The failures of the second document's routes are in that document's words."""
     for status, response in document["responses"].items():
@@ -231,6 +260,8 @@ def _reply(reply: Reply) -> Json:
         document["content"] = {reply.media_type: {"schema": schema, **shown}}
     elif reply.media_type != "application/json":
         document["content"] = {reply.media_type: {"schema": {"type": "string"}}}
+    for media_type in reply.files:
+        document["content"][media_type] = {"schema": {"type": "string"}}
     return document
 
 

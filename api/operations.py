@@ -29,7 +29,8 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Reply:
-    """One kind of answer: its body's struct (in the envelope or bare), and examples by name."""
+    """One kind of answer: its body's struct (in the envelope or bare), and examples by name; media
+    types of `files` that Accept can ask for in its place."""
 
     description: str
     body: type | None = None
@@ -37,6 +38,7 @@ class Reply:
     example: Any = None
     media_type: str = "application/json"
     position: bool = False
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,20 @@ class Body:
 
 
 @dataclass(frozen=True)
+class AsOf:
+    """What a route needs to answer as of a moment: the read models that it asks, and, where it is
+    about one thing alone, the path parameter with the id of that thing's stream."""
+
+    read_models: tuple[str, ...] = ()
+    stream: str | None = None
+
+
+@dataclass(frozen=True)
 class Operation:
     """All that is to be known of one route. `failures` are statuses beside those of every
     route; `permission` None means that nobody is asked for a key. `without_key`: outside production
-    `test-app` is shown to everybody, as the second document's examples have it."""
+    `test-app` is shown to everybody, as the second document's examples have it. `as_of`: it can be
+    asked for its answer at a moment of the past."""
 
     summary: str
     tag: str
@@ -62,6 +74,7 @@ class Operation:
     failures: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     body: Body | None = None
+    as_of: AsOf | None = None
 
 
 MIN_POSITION = Parameter(
@@ -86,6 +99,18 @@ IF_NONE_MATCH = Parameter(
     "holds.",
     '"9f86d081884c7d65"',
     where="header",
+)
+AS_OF = Parameter(
+    "as_of",
+    {
+        "anyOf": [
+            {"type": "string", "format": "date-time"},
+            {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
+        ]
+    },
+    "The answer that would have been given then: a time, or a position of the log; neither may lie "
+    "in the future. 202 while it is being prepared.",
+    42,
 )
 LIMIT = Parameter(
     "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}, "How many.", 20

@@ -32,6 +32,7 @@ LEVELS: tuple[str, ...] = get_args(Level)
 SORTS: tuple[str, ...] = get_args(Sort)
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+_POSITION = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +177,14 @@ class Parameters:
     def time(self, name: str) -> datetime | None:
         """An RFC 3339 time with its offset."""
         return self._converted(name, _utc, "must be an RFC 3339 time such as 2025-08-29T12:00:00Z")
+
+    def moment(self, name: str) -> int | datetime | None:
+        """A position of the log, from 1, or an RFC 3339 time."""
+        text = self._values.get(name, "")
+        if _POSITION.fullmatch(text):
+            return int(text)
+        problem = "must be a position of the log, or an RFC 3339 time such as 2025-08-29T12:00:00Z"
+        return self._converted(name, _utc, problem)
 
     def uuid(self, name: str) -> UUID | None:
         """A UUID with its hyphens."""

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from domain.mute import MAX_MUTED_COUNT
 from domain.vocabulary import Level
 
 NOT_BLANK = r"\S"
@@ -89,7 +90,9 @@ class Grouping(msgspec.Struct):
 
 class ErrorBody(msgspec.Struct, kw_only=True):
     """An error: all occurrences with one fingerprint in one application. Message, level and the
-    like are those of the latest occurrence; count, first_seen and last_seen span all."""
+    like are those of the latest occurrence; count, first_seen and last_seen span all. A muted one
+    alerts nobody until a time, until `muted_count_left` more occurrences have come, or, where both
+    are null, until somebody unmutes it."""
 
     id: UUID
     app: str
@@ -118,6 +121,9 @@ class ErrorBody(msgspec.Struct, kw_only=True):
     resolved: bool
     resolved_at: Time | None
     updated_at: Time
+    muted: bool
+    muted_until: Time | None
+    muted_count_left: int | None
 
 
 class ErrorListBody(msgspec.Struct, kw_only=True):
@@ -175,6 +181,31 @@ class StandingBody(msgspec.Struct):
     """How an error stands after the change."""
 
     status: Literal["resolved", "open"]
+
+
+class MuteRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How long an error shall alert nobody: at most one of the two. Neither: until it is
+    unmuted."""
+
+    until: Annotated[Time | None, Meta(description="A time that lies in the future.")] = None
+    count: Annotated[
+        Annotated[int, Meta(ge=1, le=MAX_MUTED_COUNT)] | None,
+        Meta(description="The number of the occurrence, from now on, that alerts again."),
+    ] = None
+
+
+class MuteBody(msgspec.Struct, kw_only=True):
+    """An error after its mute or the end of it."""
+
+    id: UUID
+    app: str
+    status: Literal["resolved", "open"]
+    count: Annotated[int, Meta(ge=1)]
+    first_seen: Time
+    last_seen: Time
+    muted: bool
+    muted_until: Time | None
+    muted_count_left: int | None
 
 
 BulkAction = Literal["resolve", "reopen", "delete"]

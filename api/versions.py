@@ -10,14 +10,14 @@ from api.operations import Parameter
 
 IF_MATCH = Parameter(
     "If-Match",
-    {"type": "string", "pattern": r'^("[0-9]{1,18}"|[0-9]{1,18}|\*)$'},
-    "The `version` that was read, bare or in quotes: 409 where it is no longer the latest. "
-    "Without it, or with *, the last change wins.",
+    {"type": "string", "pattern": r'^("[0-9]{1,18}(-[0-9a-f]{16})?"|[0-9]{1,18}|\*)$'},
+    "The `version` that was read, bare, in quotes or as `ETag`: 409 where it is no longer the "
+    "latest. Without it, or with *, the last change wins.",
     '"3"',
     where="header",
 )
 
-_VERSION = re.compile(r'"([0-9]{1,18})"|([0-9]{1,18})')
+_VERSION = re.compile(r'"([0-9]{1,18})(?:-[0-9a-f]{16})?"|([0-9]{1,18})')
 
 
 def expected_version(call: Call) -> int | None:

@@ -31,17 +31,9 @@ from redis.asyncio import Redis
 
 from benchmarks.read_models import APPS, CALLER, LEVELS, latency, used
 from domain.decider import fold
-from domain.error_group import (
-    DeleteError,
-    ErrorGroup,
-    GroupingRecord,
-    Occurrence,
-    ReportError,
-    ResolveError,
-    decider,
-    group_id,
-)
+from domain.error_group import DeleteError, ErrorGroup, ReportError, ResolveError, decider, group_id
 from domain.message import Command, Recorded
+from domain.occurrence import GroupingRecord, Occurrence
 from projections.stats import BUCKETS, PERIODS, Stats, StatsQueries, fits
 
 PAGE = 2_000

@@ -19,8 +19,9 @@ from benchmarks.traffic import (
     trace,
     word,
 )
-from domain.error_group import GroupingRecord, Occurrence, ReportError
+from domain.error_group import ReportError
 from domain.message import Context
+from domain.occurrence import GroupingRecord, Occurrence
 from domain.scrubbing import Scrubber
 from infra.clock import utc_now
 

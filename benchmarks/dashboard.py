@@ -28,8 +28,9 @@ from api.dashboard_schemas import event_body
 from benchmarks.commands import CALLER
 from benchmarks.result import Options, Result, Row, at_most
 from benchmarks.servers import PARTITION_EVENTS, new_store
-from domain.error_group import ErrorReported, GroupingRecord, Occurrence, group_id
+from domain.error_group import ErrorReported, group_id
 from domain.message import Recorded
+from domain.occurrence import GroupingRecord, Occurrence
 from errata.worker import DecodedLog, Runners
 from infra.clock import utc_now
 from infra.embedded import EmbeddedServers

@@ -27,8 +27,9 @@ import uvloop
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
-from domain.error_group import ErrorReported, GroupingRecord, Occurrence, group_id
+from domain.error_group import ErrorReported, group_id
 from domain.message import Context, Recorded
+from domain.occurrence import GroupingRecord, Occurrence
 from domain.vocabulary import Level
 from projections.error_groups import ErrorFilter, ErrorGroups, ErrorQueries, Sort
 

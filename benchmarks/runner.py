@@ -23,7 +23,19 @@ from benchmarks import machine
 from benchmarks.result import Options, Result
 from benchmarks.show import Saved, save, show_result, show_summary, wide_console
 
-NAMES = ("startup", "commit", "reports", "ingest", "visible", "lists", "dashboard", "rebuild")
+NAMES = (
+    "startup",
+    "commit",
+    "reports",
+    "ingest",
+    "visible",
+    "lists",
+    "dashboard",
+    "rebuild",
+    "refill",
+    "export",
+    "alerting",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from domain.decider import Decider
-from domain.failures import AlreadyExists, Conflict, NotFound
+from domain.failures import AlreadyExists, Conflict, Invalid, NotFound
 from domain.message import Command, Event, Recorded
 from domain.rule_settings import RuleSettings, RuleWish, merged, settled
 from domain.vocabulary import ANY_APP
@@ -54,6 +54,13 @@ class DeleteAlertRule(_RuleCommand, frozen=True, kw_only=True):
     """Somebody takes a rule away, for good."""
 
 
+class SilenceAlertRule(_RuleCommand, frozen=True, kw_only=True):
+    """Somebody wants no messages of a rule until a time; None ends the silence."""
+
+    until: datetime | None
+    now: datetime
+
+
 # -- events --------------------------------------------------------------------------------------
 
 
@@ -81,7 +88,18 @@ class AlertRuleDeleted(Event, frozen=True, kw_only=True):
     app: str
 
 
-EVENTS: frozenset[type[Event]] = frozenset({AlertRuleCreated, AlertRuleChanged, AlertRuleDeleted})
+class AlertRuleSilenced(Event, frozen=True, kw_only=True):
+    """The rule sends nothing until this time, or again from here on (None). What it says is as it
+    was, hence its version too."""
+
+    rule_id: UUID
+    app: str
+    until: datetime | None = None
+
+
+EVENTS: frozenset[type[Event]] = frozenset(
+    {AlertRuleCreated, AlertRuleChanged, AlertRuleDeleted, AlertRuleSilenced}
+)
 
 
 # -- state ---------------------------------------------------------------------------------------
@@ -95,6 +113,7 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     version: int = 0
+    silenced_until: datetime | None = None
 
 
 def evolve(state: AlertRule, recorded: Recorded[Event]) -> AlertRule:
@@ -118,6 +137,8 @@ def evolve(state: AlertRule, recorded: Recorded[Event]) -> AlertRule:
             )
         case AlertRuleDeleted():
             return AlertRule(rule_id=event.rule_id)
+        case AlertRuleSilenced():
+            return msgspec.structs.replace(state, silenced_until=event.until)
     return state
 
 
@@ -138,6 +159,8 @@ def decide(state: AlertRule, command: Command) -> Sequence[Event]:
         case DeleteAlertRule():
             app = _existing(state, command).app
             return (AlertRuleDeleted(rule_id=command.rule_id, app=app),)
+        case SilenceAlertRule():
+            return _silence(state, command)
     raise TypeError(f"an alert rule cannot decide {type(command).__name__}")
 
 
@@ -167,6 +190,15 @@ def _change(state: AlertRule, command: ChangeAlertRule) -> Sequence[Event]:
     )
 
 
+def _silence(state: AlertRule, command: SilenceAlertRule) -> Sequence[Event]:
+    app = _existing(state, command).app
+    if command.until is not None and command.until <= command.now:
+        raise Invalid("until", "must lie in the future")
+    if command.until == state.silenced_until:
+        return ()
+    return (AlertRuleSilenced(rule_id=command.rule_id, app=app, until=command.until),)
+
+
 def _existing(state: AlertRule, command: _RuleCommand) -> RuleSettings:
     settings = state.settings
     if settings is None or command.seen_by not in (ANY_APP, settings.app):
@@ -179,7 +211,7 @@ def _existing(state: AlertRule, command: _RuleCommand) -> RuleSettings:
 decider = Decider(
     kind="alert_rule",
     state_type=AlertRule,
-    state_schema=1,
+    state_schema=2,
     initial=AlertRule(),
     evolve=evolve,
     decide=decide,

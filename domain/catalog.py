@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -31,6 +33,9 @@ DECIDERS: Mapping[type[Command], Decider[Any]] = {
     error_group.ResolveError: error_group.decider,
     error_group.ReopenError: error_group.decider,
     error_group.DeleteError: error_group.decider,
+    error_group.MuteError: error_group.decider,
+    error_group.UnmuteError: error_group.decider,
+    error_group.WakeError: error_group.decider,
     app.RegisterApp: app.decider,
     api_key.IssueApiKey: api_key.decider,
     api_key.RevokeApiKey: api_key.decider,
@@ -46,6 +51,7 @@ DECIDERS: Mapping[type[Command], Decider[Any]] = {
     alert_rule.CreateAlertRule: alert_rule.decider,
     alert_rule.ChangeAlertRule: alert_rule.decider,
     alert_rule.DeleteAlertRule: alert_rule.decider,
+    alert_rule.SilenceAlertRule: alert_rule.decider,
     incident.OpenIncident: incident.decider,
     incident.ChangeIncident: incident.decider,
     check.CreateCheck: check.decider,
@@ -56,6 +62,11 @@ DECIDERS: Mapping[type[Command], Decider[Any]] = {
     service.StopWatching: service.decider,
     source_maps.UploadSourceMap: source_maps.decider,
     source_maps.DeleteSourceMaps: source_maps.decider,
+    alert.TriggerAlert: alert.decider,
+    alert.RecoverAlert: alert.decider,
+    delivery.QueueNotification: delivery.decider,
+    delivery.RecordSent: delivery.decider,
+    delivery.RecordFailed: delivery.decider,
 }
 
 EVENTS: Mapping[str, type[Event]] = {
@@ -64,6 +75,8 @@ EVENTS: Mapping[str, type[Event]] = {
     "ErrorReopened": error_group.ErrorReopened,
     "ErrorRegressed": error_group.ErrorRegressed,
     "ErrorDeleted": error_group.ErrorDeleted,
+    "ErrorMuted": error_group.ErrorMuted,
+    "ErrorWoke": error_group.ErrorWoke,
     "AppRegistered": app.AppRegistered,
     "ApiKeyIssued": api_key.ApiKeyIssued,
     "ApiKeyRoleChanged": api_key.ApiKeyRoleChanged,
@@ -78,6 +91,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "AlertRuleCreated": alert_rule.AlertRuleCreated,
     "AlertRuleChanged": alert_rule.AlertRuleChanged,
     "AlertRuleDeleted": alert_rule.AlertRuleDeleted,
+    "AlertRuleSilenced": alert_rule.AlertRuleSilenced,
     "IncidentOpened": incident.IncidentOpened,
     "IncidentChanged": incident.IncidentChanged,
     "CheckCreated": check.CheckCreated,
@@ -89,6 +103,11 @@ EVENTS: Mapping[str, type[Event]] = {
     "ServiceUnwatched": service.ServiceUnwatched,
     "SourceMapUploaded": source_maps.SourceMapUploaded,
     "SourceMapsDeleted": source_maps.SourceMapsDeleted,
+    "AlertTriggered": alert.AlertTriggered,
+    "AlertRecovered": alert.AlertRecovered,
+    "NotificationQueued": delivery.NotificationQueued,
+    "NotificationSent": delivery.NotificationSent,
+    "NotificationFailed": delivery.NotificationFailed,
 }
 
 NAMES: Mapping[type[Event], str] = {event: name for name, event in EVENTS.items()}

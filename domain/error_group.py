@@ -18,69 +18,23 @@ import msgspec
 from domain.decider import Decider
 from domain.failures import NotFound
 from domain.message import Command, Event, Recorded, derived_id
-from domain.vocabulary import Level
+from domain.mute import Mute, WakeReason, flaws, mute_of
+from domain.occurrence import Facets, GroupingRecord, Occurrence, facets_of, kept_grouping
 
 Status = Literal["absent", "open", "resolved"]
-
-
-NULL = msgspec.Raw(b"null")
-"""JSON kept whole where there is none."""
-
-
-class GroupingRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a report found its group: the algorithm's version, what was hashed, and why.
-
-    `words` are for search; they stand on a group's first report only, being the same on all.
-    """
-
-    version: int
-    parts: tuple[str, ...]
-    reasons: tuple[str, ...]
-    type: str | None = None
-    words: tuple[str, ...] = ()
-
-
-class Occurrence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One report as the application sent it, scrubbed. `context` and `user` are JSON, kept whole.
-
-    `timestamp` is when it happened, by the application's clock; `event_id` is the client's own
-    id of this report; `filtered` counts the secrets that were taken out. `code` is the
-    application's own name of the error; `parsed_stack` is JSON, the frames as the client read them.
-    """
-
-    message: str
-    level: Level
-    source: str
-    environment: str
-    timestamp: datetime
-    stack_trace: str | None = None
-    context: msgspec.Raw = NULL
-    url: str | None = None
-    user_agent: str | None = None
-    ip_address: str | None = None
-    event_id: str | None = None
-    tags: dict[str, str] | None = None
-    user: msgspec.Raw = NULL
-    release: str | None = None
-    fatal: bool = False
-    filtered: int = 0
-    code: str | None = None
-    platform: str | None = None
-    platform_version: str | None = None
-    user_id: str | None = None
-    parsed_stack: msgspec.Raw = NULL
-
 
 # -- commands ------------------------------------------------------------------------------------
 
 
 class ReportError(Command, frozen=True, kw_only=True):
-    """An application reports one occurrence."""
+    """An application reports one occurrence, which arrived at `now`: None where nobody says when,
+    and then it wakes no error whose time has come."""
 
     app: str
     fingerprint: str
     grouping: GroupingRecord
     occurrence: Occurrence
+    now: datetime | None = None
 
     @property
     def stream_id(self) -> UUID:
@@ -112,22 +66,34 @@ class DeleteError(_GroupCommand, frozen=True, kw_only=True):
     """Somebody takes the error, with all its occurrences, out of every answer."""
 
 
+class MuteError(_GroupCommand, frozen=True, kw_only=True):
+    """Somebody wants no alerts of this error: until a time, until its `count`-th occurrence from
+    now on, or until they say otherwise."""
+
+    until: datetime | None = None
+    count: int | None = None
+    now: datetime
+
+
+class UnmuteError(_GroupCommand, frozen=True, kw_only=True):
+    """Somebody wants alerts of this error again."""
+
+
+class WakeError(_GroupCommand, frozen=True, kw_only=True):
+    """The time until which the error is muted may have come."""
+
+    now: datetime
+
+
 # -- events --------------------------------------------------------------------------------------
-
-
-class Facets(msgspec.Struct, frozen=True, array_like=True):
-    """The values a list can be filtered by, besides the application and the status."""
-
-    level: Level
-    source: str
-    environment: str
 
 
 class ErrorReported(Event, frozen=True, kw_only=True):
     """An occurrence was stored. `count` is its number in the group, from 1; `first_seen` and
     `last_seen` span all occurrences so far. `moved_from` holds the group's facets before this
     report where they differed. `resolved` says that the group was resolved at this moment: an
-    ErrorRegressed then follows."""
+    ErrorRegressed then follows. `muted`: nobody is to be alerted of this one; until when, or how
+    many occurrences are left until the error wakes."""
 
     app: str
     fingerprint: str
@@ -137,6 +103,9 @@ class ErrorReported(Event, frozen=True, kw_only=True):
     created_at: datetime | None = None
     moved_from: Facets | None = None
     resolved: bool = False
+    muted: bool = False
+    muted_until: datetime | None = None
+    muted_count_left: int | None = None
     occurrence: Occurrence
     grouping: GroupingRecord
 
@@ -165,9 +134,10 @@ class ErrorReopened(_GroupChanged, frozen=True, kw_only=True):
 
 
 class ErrorRegressed(_GroupChanged, frozen=True, kw_only=True):
-    """A resolved error was reported again and is open now."""
+    """A resolved error was reported again and is open now. `muted`: as its report is."""
 
     resolved_at: datetime
+    muted: bool = False
 
 
 class ErrorDeleted(_GroupChanged, frozen=True, kw_only=True):
@@ -176,9 +146,32 @@ class ErrorDeleted(_GroupChanged, frozen=True, kw_only=True):
     resolved: bool = False
 
 
-EVENTS: frozenset[type[Event]] = frozenset(
-    {ErrorReported, ErrorResolved, ErrorReopened, ErrorRegressed, ErrorDeleted}
-)
+class ErrorMuted(_GroupChanged, frozen=True, kw_only=True):
+    """Nobody is alerted of this error until a time, until `further` occurrences have come, or
+    until somebody says otherwise. `resolved_at`: since when it is resolved, if it is."""
+
+    until: datetime | None = None
+    further: int | None = None
+    resolved_at: datetime | None = None
+
+
+class ErrorWoke(_GroupChanged, frozen=True, kw_only=True):
+    """The error is muted no more, and why. Beside a report, that one is the first to alert."""
+
+    reason: WakeReason
+    resolved_at: datetime | None = None
+
+
+MUTING: frozenset[type[Event]] = frozenset({ErrorMuted, ErrorWoke})
+"""What changes whom an error alerts, and no number of it."""
+
+EVENTS: frozenset[type[Event]] = MUTING | {
+    ErrorReported,
+    ErrorResolved,
+    ErrorReopened,
+    ErrorRegressed,
+    ErrorDeleted,
+}
 
 # -- state ---------------------------------------------------------------------------------------
 
@@ -196,6 +189,7 @@ class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: datetime | None = None
     open_since: datetime | None = None
     resolved_at: datetime | None = None
+    mute: Mute | None = None
 
 
 def evolve(state: ErrorGroup, recorded: Recorded[Event]) -> ErrorGroup:
@@ -216,6 +210,7 @@ def evolve(state: ErrorGroup, recorded: Recorded[Event]) -> ErrorGroup:
                 created_at=recorded.recorded_at if fresh else state.created_at,
                 open_since=event.first_seen if from_start else state.open_since,
                 resolved_at=None if fresh else state.resolved_at,
+                mute=state.mute,
             )
         case ErrorResolved():
             return msgspec.structs.replace(
@@ -229,6 +224,11 @@ def evolve(state: ErrorGroup, recorded: Recorded[Event]) -> ErrorGroup:
             )
         case ErrorDeleted():
             return ErrorGroup()
+        case ErrorMuted():
+            mute = mute_of(event.until, event.further, event.count)
+            return msgspec.structs.replace(state, mute=mute)
+        case ErrorWoke():
+            return msgspec.structs.replace(state, mute=None)
     return state
 
 
@@ -238,7 +238,8 @@ def evolve(state: ErrorGroup, recorded: Recorded[Event]) -> ErrorGroup:
 def decide(state: ErrorGroup, command: Command) -> Sequence[Event]:
     """The events that follow from a command; none where nothing changes.
 
-    Raises NotFound for an error that was never reported or is deleted.
+    Raises NotFound for an error that was never reported or is deleted, Invalid for a mute that
+    could not be.
     """
     match command:
         case ReportError():
@@ -249,6 +250,12 @@ def decide(state: ErrorGroup, command: Command) -> Sequence[Event]:
             return _reopen(_existing(state, command))
         case DeleteError():
             return _delete(_existing(state, command))
+        case MuteError():
+            return _mute(_existing(state, command), command)
+        case UnmuteError():
+            return _wake(_existing(state, command), "asked")
+        case WakeError():
+            return _wake_in_time(_existing(state, command), command.now)
     raise TypeError(f"an error group cannot decide {type(command).__name__}")
 
 
@@ -256,9 +263,6 @@ def _report(state: ErrorGroup, command: ReportError) -> Sequence[Event]:
     occurrence = command.occurrence
     facets = facets_of(occurrence)
     happened = occurrence.timestamp
-    grouping = command.grouping
-    if state.count:
-        grouping = msgspec.structs.replace(grouping, words=())
     reported = ErrorReported(
         app=command.app,
         fingerprint=command.fingerprint,
@@ -269,21 +273,42 @@ def _report(state: ErrorGroup, command: ReportError) -> Sequence[Event]:
         moved_from=state.facets if state.facets != facets else None,
         resolved=state.status == "resolved",
         occurrence=occurrence,
-        grouping=grouping,
+        grouping=kept_grouping(command.grouping, occurrence, first=not state.count),
     )
-    if state.resolved_at is None:
+    wakes = None
+    if state.mute is not None:
+        reported, wakes = _under(state.mute, reported, command.now)
+    if state.resolved_at is None and wakes is None:
         return (reported,)
-    return (
-        reported,
-        ErrorRegressed(
-            app=command.app,
-            facets=facets,
-            count=reported.count,
-            first_seen=reported.first_seen,
-            last_seen=reported.last_seen,
-            resolved_at=state.resolved_at,
-        ),
+    standing = _Standing(
+        app=command.app,
+        facets=facets,
+        count=reported.count,
+        first_seen=reported.first_seen,
+        last_seen=reported.last_seen,
     )
+    events: list[Event] = [reported]
+    if state.resolved_at is not None:
+        events.append(
+            ErrorRegressed(resolved_at=state.resolved_at, muted=reported.muted, **standing)
+        )
+    if wakes is not None:
+        events.append(ErrorWoke(reason=wakes, **standing))
+    return events
+
+
+def _under(
+    mute: Mute, reported: ErrorReported, now: datetime | None
+) -> tuple[ErrorReported, WakeReason | None]:
+    """A report of a muted error, and why it wakes the error if it does."""
+    reason = mute.woken_by(reported.count, now)
+    if reason is not None:
+        return reported, reason
+    left = mute.left(reported.count)
+    muted = msgspec.structs.replace(
+        reported, muted=True, muted_until=mute.until, muted_count_left=left
+    )
+    return muted, None
 
 
 def _resolve(state: ErrorGroup) -> Sequence[Event]:
@@ -305,6 +330,27 @@ def _reopen(state: ErrorGroup) -> Sequence[Event]:
 
 def _delete(state: ErrorGroup) -> Sequence[Event]:
     return (ErrorDeleted(resolved=state.status == "resolved", **_standing(state)),)
+
+
+def _mute(state: ErrorGroup, command: MuteError) -> Sequence[Event]:
+    until, further = command.until, command.count
+    for flaw in flaws(until, further, command.now):
+        raise flaw
+    if state.mute == mute_of(until, further, state.count):
+        return ()
+    return (
+        ErrorMuted(until=until, further=further, resolved_at=state.resolved_at, **_standing(state)),
+    )
+
+
+def _wake(state: ErrorGroup, reason: WakeReason) -> Sequence[Event]:
+    if state.mute is None:
+        return ()
+    return (ErrorWoke(reason=reason, resolved_at=state.resolved_at, **_standing(state)),)
+
+
+def _wake_in_time(state: ErrorGroup, now: datetime) -> Sequence[Event]:
+    return _wake(state, "time") if state.mute is not None and state.mute.over(now) else ()
 
 
 def _existing(state: ErrorGroup, command: _GroupCommand) -> ErrorGroup:
@@ -332,11 +378,6 @@ def _standing(state: ErrorGroup) -> _Standing:
     )
 
 
-def facets_of(occurrence: Occurrence) -> Facets:
-    """The facets of a group whose latest report is `occurrence`."""
-    return Facets(occurrence.level, occurrence.source, occurrence.environment)
-
-
 @lru_cache(maxsize=65536)
 def group_id(app: str, fingerprint: str) -> UUID:
     """The id of an application's error: the same wherever and whenever it is computed."""
@@ -346,7 +387,7 @@ def group_id(app: str, fingerprint: str) -> UUID:
 decider = Decider(
     kind="error_group",
     state_type=ErrorGroup,
-    state_schema=1,
+    state_schema=2,
     initial=ErrorGroup(),
     evolve=evolve,
     decide=decide,

@@ -29,6 +29,10 @@ _REMEMBERED_REPORTS: Final = 512
 _REMEMBERED_TRACE: Final = 8_192
 
 
+Chosen = tuple[tuple[str, str], ...]
+"""Parts to hash, each with the sentence that says why."""
+
+
 class Grouping(msgspec.Struct, frozen=True):
     """A report's fingerprint, what it was made of, and why."""
 
@@ -50,18 +54,33 @@ def group_report(
 
     ``override`` is the client's own fingerprint; it replaces ours, and ``{{ default }}`` in it
     stands for ours. A report with a ``code`` is grouped by it alone: whoever names their errors
-    has said which are one.
+    has said which are one. It costs little, as its words are left to `search_words`, for whoever
+    finds out that the group is new.
     """
     if stack_trace is not None and not stack_trace.strip():
         stack_trace = None
     short = len(stack_trace or "") <= _REMEMBERED_TRACE
-    trace, _ = (_traced if short else _traced.__wrapped__)(stack_trace)
+    trace, _ = _traced_once(stack_trace)
     type_ = _error_type(message, trace)
+    given = _as_tuple(override)
+    if code and not given:
+        return _coded(code, type_)
     text = normalise(message)
     # What varies between reports of one error is gone from the text: they share this answer.
     short = short and len(text) <= _REMEMBERED_TRACE
     grouped = _grouped if short else _grouped.__wrapped__
-    return grouped(type_, text, stack_trace, _as_tuple(override), code or "")
+    return grouped(type_, text, stack_trace, given, code or "")
+
+
+def search_words(
+    type_: str | None, message: str, stack_trace: str | None, code: str | None
+) -> tuple[str, ...]:
+    """The words a search finds an error by, from one of its reports."""
+    if stack_trace is not None and not stack_trace.strip():
+        stack_trace = None
+    trace, _ = _traced_once(stack_trace)
+    text = normalise(message)
+    return _words(type_, f"{text} {code}" if code else text, trace)
 
 
 @lru_cache(maxsize=_REMEMBERED_REPORTS)
@@ -72,15 +91,32 @@ def _traced(stack_trace: str | None) -> tuple[StackTrace | None, tuple[str, ...]
     return trace, _stack_pattern(trace)
 
 
+def _traced_once(
+    stack_trace: str | None,
+) -> tuple[StackTrace | None, tuple[str, ...]]:
+    """The same, remembered for those of ordinary length."""
+    short = len(stack_trace or "") <= _REMEMBERED_TRACE
+    return (_traced if short else _traced.__wrapped__)(stack_trace)
+
+
+@lru_cache(maxsize=_REMEMBERED_REPORTS)
+def _coded(code: str, type_: str | None) -> Grouping:
+    """The group of a code. Its message is in no part, so its words are left for later."""
+    return _grouping(type_, _code_parts(code), ())
+
+
 @lru_cache(maxsize=_REMEMBERED_REPORTS)
 def _grouped(
     type_: str | None, text: str, stack_trace: str | None, given: tuple[str, ...], code: str
 ) -> Grouping:
-    short = len(stack_trace or "") <= _REMEMBERED_TRACE
-    trace, pattern = (_traced if short else _traced.__wrapped__)(stack_trace)
+    trace, pattern = _traced_once(stack_trace)
     chosen = _code_parts(code) if code else _own_parts(type_, text, trace, pattern)
     if given:
         chosen = _replaced(given, chosen)
+    return _grouping(type_, chosen, _words(type_, f"{text} {code}" if code else text, trace))
+
+
+def _grouping(type_: str | None, chosen: Chosen, words: tuple[str, ...]) -> Grouping:
     parts = (f"version {GROUPING_VERSION}", *(part for part, _ in chosen))
     reasons = (f"Grouping version {GROUPING_VERSION}.", *(reason for _, reason in chosen if reason))
     return Grouping(
@@ -89,12 +125,8 @@ def _grouped(
         parts=parts,
         reasons=reasons,
         type=type_,
-        words=_words(type_, f"{text} {code}" if code else text, trace),
+        words=words,
     )
-
-
-Chosen = tuple[tuple[str, str], ...]
-"""Parts to hash, each with the sentence that says why."""
 
 
 def _own_parts(
@@ -128,7 +160,9 @@ def _pattern_reason(trace: StackTrace | None, pattern: tuple[str, ...]) -> str:
 
 
 def _as_tuple(override: str | Iterable[str] | None) -> tuple[str, ...]:
-    given = (override,) if isinstance(override, str) else tuple(override or ())
+    if not override:
+        return ()
+    given = (override,) if isinstance(override, str) else tuple(override)
     return given if any(part.strip() for part in given) else ()
 
 
@@ -292,5 +326,5 @@ def _search_words(source: str) -> dict[str, None]:
 
 def forget() -> None:
     """Forget the remembered names, for measuring; no result depends on them."""
-    for remembered in (_call, _frame_words, _traced, _grouped):
+    for remembered in (_call, _frame_words, _traced, _coded, _grouped):
         remembered.cache_clear()

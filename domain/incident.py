@@ -57,11 +57,13 @@ class IncidentWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenIncident(Command, frozen=True, kw_only=True):
-    """Somebody says that there is an incident, in one application or in all ("*")."""
+    """Somebody says that there is an incident, in one application or in all ("*"), or an alert
+    rule does."""
 
     incident_id: UUID
     app: str = DEFAULT_APP
     wish: IncidentWish
+    rule_id: UUID | None = None
 
     @property
     def stream_id(self) -> UUID:
@@ -88,11 +90,12 @@ class ChangeIncident(Command, frozen=True, kw_only=True):
 
 
 class IncidentOpened(Event, frozen=True, kw_only=True):
-    """There is an incident from here on."""
+    """There is an incident from here on; `rule_id` is the alert rule that opened it, if one did."""
 
     incident_id: UUID
     app: str
     facts: IncidentFacts
+    rule_id: UUID | None = None
 
 
 class IncidentChanged(Event, frozen=True, kw_only=True):
@@ -104,6 +107,7 @@ class IncidentChanged(Event, frozen=True, kw_only=True):
     version: int
     before: IncidentFacts
     facts: IncidentFacts
+    rule_id: UUID | None = None
 
 
 EVENTS: frozenset[type[Event]] = frozenset({IncidentOpened, IncidentChanged})
@@ -121,6 +125,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_at: datetime | None = None
     updated_at: datetime | None = None
     version: int = 0
+    rule_id: UUID | None = None
 
 
 def evolve(state: Incident, recorded: Recorded[Event]) -> Incident:
@@ -135,6 +140,7 @@ def evolve(state: Incident, recorded: Recorded[Event]) -> Incident:
                 opened_at=recorded.recorded_at,
                 updated_at=recorded.recorded_at,
                 version=1,
+                rule_id=event.rule_id,
             )
         case IncidentChanged():
             return msgspec.structs.replace(
@@ -169,7 +175,14 @@ def _open(state: Incident, command: OpenIncident) -> Sequence[Event]:
         if state.version == 1 and (state.app, state.facts) == (command.app, facts):
             return ()
         raise AlreadyExists("an incident with this id exists")
-    return (IncidentOpened(incident_id=command.incident_id, app=command.app, facts=facts),)
+    return (
+        IncidentOpened(
+            incident_id=command.incident_id,
+            app=command.app,
+            facts=facts,
+            rule_id=command.rule_id,
+        ),
+    )
 
 
 def _change(state: Incident, command: ChangeIncident) -> Sequence[Event]:
@@ -192,6 +205,7 @@ def _change(state: Incident, command: ChangeIncident) -> Sequence[Event]:
             version=state.version + 1,
             before=state.facts,
             facts=facts,
+            rule_id=state.rule_id,
         ),
     )
 
@@ -233,7 +247,7 @@ _POLICIES: tuple[Policy[IncidentWish], ...] = (
 decider = Decider(
     kind="incident",
     state_type=Incident,
-    state_schema=1,
+    state_schema=2,
     initial=Incident(),
     evolve=evolve,
     decide=decide,

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from domain.error_group import NULL, Occurrence
+from domain.occurrence import NULL, Occurrence
 from domain.stack_trace import parse_stack_trace
 
 UNKNOWN = "unknown"

@@ -10,7 +10,7 @@ FILTERED = "[Filtered]"
 
 _PEM_NAME = r"[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
 _PRIVATE_KEY = re.compile(
-    rf"-----BEGIN {_PEM_NAME}(?:"
+    rf"-----BEGIN {_PEM_NAME}(?!\[Filtered\](?:[-\"']|\Z))(?:"
     rf"(?:[^-]|-(?!----))*+-----END {_PEM_NAME}"
     # Cut off before its end: the body cannot hold a quote, so the text after one is spared.
     r"|(?:[^-\"']|-(?!----))++)"

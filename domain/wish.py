@@ -14,6 +14,7 @@ from msgspec import UnsetType
 
 from domain.failures import Invalid
 
+T = TypeVar("T")
 W = TypeVar("W", bound=msgspec.Struct)
 
 Policy = Callable[[W], Invalid | None]
@@ -25,6 +26,11 @@ SHORT_TEXT = "must have 1 to 200 characters, and not only blanks"
 def given(wish: msgspec.Struct) -> dict[str, Any]:
     """The fields that are set, by name."""
     return {k: v for k, v in msgspec.structs.asdict(wish).items() if v is not msgspec.UNSET}
+
+
+def or_none(value: T | UnsetType) -> T | None:
+    """A value, None where it is UNSET: for what nobody can take away by a null."""
+    return None if isinstance(value, UnsetType) else value
 
 
 def broken(policies: Iterable[Policy[W]], wish: W) -> list[Invalid]:

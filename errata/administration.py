@@ -32,8 +32,9 @@ from infra.redis import connect, connect_async
 from infra.settings import Settings
 from projections.directory.api_keys import ApiKeyQueries, ApiKeys, ListedApiKey
 from projections.directory.apps import Application, AppQueries, Apps
-from projections.projection import RedisReadModel
+from projections.projection import Keyspace, RedisReadModel
 from projections.runner import Runner, stopped_key
+from projections.versions import code_of, live_spaces
 
 ACTOR = "system:cli"
 INGEST_PREFIX = "ei"
@@ -83,42 +84,48 @@ async def revoke_key(settings: Settings, key_id: UUID) -> bool:
 
 async def listed_apps(settings: Settings) -> list[Application]:
     """All applications. Raises Unavailable when the list cannot be brought up to date."""
-    await asyncio.to_thread(catch_up, settings, Apps())
+    space = await asyncio.to_thread(catch_up, settings, Apps())
     async with _redis(settings) as client:
-        return await AppQueries(client, Apps().keyspace()).all()
+        return await AppQueries(client, space).all()
 
 
 async def listed_keys(settings: Settings) -> list[ListedApiKey]:
     """All keys that are not revoked. Raises Unavailable like listed_apps."""
-    await asyncio.to_thread(catch_up, settings, ApiKeys())
+    space = await asyncio.to_thread(catch_up, settings, ApiKeys())
     async with _redis(settings) as client:
-        return await ApiKeyQueries(client, ApiKeys().keyspace()).all()
+        return await ApiKeyQueries(client, space).all()
 
 
-def catch_up(settings: Settings, model: RedisReadModel) -> None:
-    """Return when a read model has reached the log's head: wait for the worker, or where none
-    runs, fold what is missing here.
+def catch_up(settings: Settings, model: RedisReadModel) -> Keyspace:
+    """Return when a read model has reached the log's head, and where it is then: wait for the
+    worker, or where none runs, fold what is missing here. While an older fold is live, of which
+    this is still being built, what that shows must do.
 
     Raises Unavailable when the read model stands still."""
     client = connect(settings.redis_url_or_fail())
     subscription = Subscription(settings.database_url_or_fail(), Archive(settings.archive))
     try:
-        runner = Runner(DecodedLog(subscription), client, [model])
+        (space,) = live_spaces(client, [model])
+        if code_of(space.version) != model.version:
+            return space
+        runner = Runner(DecodedLog(subscription), client, [model], live=[space])
         head = subscription.head()
         deadline = time.monotonic() + _PATIENCE
-        while (runner.positions()[model.keyspace()] or 0) < head:
-            if client.exists(stopped_key(model.keyspace())):
+        while (runner.positions()[space] or 0) < head:
+            if client.exists(stopped_key(space)):
                 raise Unavailable("projections", f"{model.name} stands still: see errata status")
-            if _worker_runs(client) and time.monotonic() < deadline:
+            if worker_runs(client) and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
             else:
                 runner.step()  # beside a worker that is only slow it does no harm
+        return space
     finally:
         subscription.close()
         client.close()
 
 
-def _worker_runs(client: redis.Redis) -> bool:
+def worker_runs(client: redis.Redis) -> bool:
+    """Whether a worker has given a sign of life in the last seconds."""
     members: list[bytes] = client.execute_command(*alive_command())  # type: ignore[no-untyped-call]
     return any(member.startswith(b"worker:") for member in members)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from uuid import uuid4
 
@@ -24,14 +25,19 @@ from domain.permissions import ALL_PERMISSIONS, OWNER
 from domain.rate_limit import Rate
 from domain.scrubbing import Scrubber
 from domain.vocabulary import ANY_APP, DEFAULT_APP
+from errata.consistency import ConsistencyChecks
+from errata.past import Past
+from errata.trials import Trials
 from infra.clock import utc_now
 from infra.event_store.archive import Archive
 from infra.event_store.migrations import migrate
 from infra.event_store.store import EventStore, KeyStates
 from infra.heartbeat import alive_command
+from infra.history import History
 from infra.last_used import LastUsed
 from infra.notifications import Notifier
 from infra.probes import Board
+from infra.process_managers import ALERTING_PROBLEM
 from infra.rate_limits import RateLimits
 from infra.redis import connect_async
 from infra.request_stats import RequestStats
@@ -42,6 +48,7 @@ from infra.source_maps import SourceMaps
 from infra.telemetry import Metrics
 from projections.codes import CodeQueries, Codes
 from projections.dashboard_trends import DashboardTrendQueries, DashboardTrends
+from projections.directory.alert_history import AlertHistory, HistoryQueries
 from projections.directory.api_keys import ApiKeyQueries, ApiKeys
 from projections.directory.apps import AppQueries, Apps
 from projections.directory.checks import CheckQueries, Checks
@@ -52,10 +59,12 @@ from projections.directory.rules import AlertRules, RuleQueries
 from projections.directory.source_maps import SourceMapQueries
 from projections.directory.source_maps import SourceMaps as SourceMapList
 from projections.error_groups import ErrorGroups, ErrorQueries
+from projections.live import Live
 from projections.occurrence_index import OccurrenceIndexQueries
 from projections.occurrences import OccurrenceQueries
 from projections.positions import Positions
-from projections.registry import ALL_READ_MODELS
+from projections.rebuilds import Rebuilds
+from projections.registry import ALL_READ_MODELS, READ_MODELS
 from projections.runner import Stopped, stopped_key
 from projections.stats import Stats, StatsQueries
 from projections.uptime import ServiceUptime, UptimeQueries
@@ -98,46 +107,85 @@ def container(settings: Settings) -> Container:
     client = connect_async(settings.redis_url_or_fail())
     requests = RequestStats(client)
     metrics.pass_on(requests.count)
-    source_map_list = SourceMapQueries(client, SourceMapList().keyspace())
-    source_maps = SourceMaps(settings.database_url_or_fail(), source_map_list.contents)
-    positions = Positions(client, [model.keyspace() for model in ALL_READ_MODELS], store.head)
+    positions = watched_positions(store, client)
+    live = Live(client, positions)
+    source_map_list = live(SourceMapQueries, SourceMapList)
+    source_maps = SourceMaps(
+        settings.database_url_or_fail(), lambda app, of: source_map_list.contents(app, of)
+    )
+    past = Past(settings, client)
+    trials = Trials(settings)
+    consistency = ConsistencyChecks(settings, client)
 
-    async def health() -> Health:
-        return await look(store, client)
-
-    return Container(
+    return _with_settings(_with_queries(Container, live), settings)(
         store=store,
         positions=positions,
-        errors=ErrorQueries(client, ErrorGroups().keyspace()),
         occurrences=OccurrenceQueries(store.stream_back),
-        stats=StatsQueries(client, Stats().keyspace()),
-        apps=AppQueries(client, Apps().keyspace()),
-        api_keys=ApiKeyQueries(client, ApiKeys().keyspace()),
-        rules=RuleQueries(client, AlertRules().keyspace()),
-        incidents=IncidentQueries(client, Incidents().keyspace()),
-        members=MemberQueries(client, Members().keyspace()),
-        integrations=IntegrationQueries(client, Integrations().keyspace()),
-        monitoring=monitoring(client, requests),
-        dashboard=dashboard(store, client),
+        monitoring=monitoring(client, live, requests),
+        dashboard=dashboard(store, live),
+        rebuilds=Rebuilds(client, READ_MODELS),
         source_maps=source_maps,
         source_map_list=source_map_list,
         key_source=KeyStates(store.reader),
         key_usage=LastUsed(client),
+        meter=metrics,
+        health=partial(look, store, client, positions),
+        limiter=RateLimits(client, _limits(settings)) if settings.rate_limits else None,
+        past=past,
+        trials=trials,
+        consistency=consistency,
+        startup=(store.start, positions.start, requests.start),
+        shutdown=(
+            consistency.stop,
+            past.stop,
+            trials.stop,
+            source_maps.stop,
+            requests.stop,
+            positions.stop,
+            store.stop,
+            client.aclose,
+        ),
+    )
+
+
+def _with_queries(make: Callable[..., Container], live: Live) -> Callable[..., Container]:
+    """The container with the queries of the read models in Redis that routes ask directly."""
+    return partial(
+        make,
+        errors=live(ErrorQueries, ErrorGroups),
+        stats=live(StatsQueries, Stats),
+        apps=live(AppQueries, Apps),
+        api_keys=live(ApiKeyQueries, ApiKeys),
+        rules=live(RuleQueries, AlertRules),
+        alert_history=live(HistoryQueries, AlertHistory),
+        incidents=live(IncidentQueries, Incidents),
+        members=live(MemberQueries, Members),
+        integrations=live(IntegrationQueries, Integrations),
+    )
+
+
+def _with_settings(make: Callable[..., Container], settings: Settings) -> Callable[..., Container]:
+    """The container with what follows from the settings alone, or is always the same."""
+    return partial(
+        make,
+        history=History(settings.database_url_or_fail(), Archive(settings.archive)),
         secrets=SecretBox(settings.secret_key, settings.data_dir),
         notifier=Notifier(allow_private=settings.allow_private_targets),
         scrubber=Scrubber(settings.scrub_keys),
-        meter=metrics,
-        health=health,
-        clock=utc_now,
-        new_id=uuid4,
         production=settings.production,
         cors_origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
+        clock=utc_now,
+        new_id=uuid4,
         version=version("errata"),
-        limiter=RateLimits(client, _limits(settings)) if settings.rate_limits else None,
-        startup=(store.start, positions.start, requests.start),
-        shutdown=(source_maps.stop, requests.stop, positions.stop, store.stop, client.aclose),
     )
+
+
+def watched_positions(store: EventStore, client: async_redis.Redis) -> Positions:
+    """The positions of all read models, not yet started."""
+    spaces = [model.keyspace() for model in ALL_READ_MODELS]
+    serves_from = {model.name: model.serves_from for model in ALL_READ_MODELS}
+    return Positions(client, spaces, store.head, serves_from)
 
 
 def _limits(settings: Settings) -> dict[Rate, int]:
@@ -149,39 +197,46 @@ def _limits(settings: Settings) -> dict[Rate, int]:
     }
 
 
-def monitoring(client: async_redis.Redis, requests: RequestStats) -> Monitoring:
+def monitoring(client: async_redis.Redis, live: Live, requests: RequestStats) -> Monitoring:
     """What the routes of monitoring read from."""
     return Monitoring(
-        uptime=UptimeQueries(client, ServiceUptime().keyspace()),
-        checks=CheckQueries(client, Checks().keyspace()),
+        uptime=live(UptimeQueries, ServiceUptime),
+        checks=live(CheckQueries, Checks),
         board=Board(client),
         requests=requests,
         host=Samples(client),
     )
 
 
-def dashboard(store: EventStore, client: async_redis.Redis) -> Dashboard:
+def dashboard(store: EventStore, live: Live) -> Dashboard:
     """What the dashboard's API reads from."""
     index = OccurrenceIndexQueries(store.reader.rows)
     return Dashboard(
         index=index,
-        codes=CodeQueries(client, Codes().keyspace()),
-        trends=DashboardTrendQueries(client, DashboardTrends().keyspace(), index.distinct),
+        codes=live(CodeQueries, Codes),
+        trends=live(
+            lambda client, space: DashboardTrendQueries(client, space, index.distinct),
+            DashboardTrends,
+        ),
         events=store.reader,
     )
 
 
-async def look(store: EventStore, client: async_redis.Redis) -> Health:
+async def look(store: EventStore, client: async_redis.Redis, positions: Positions) -> Health:
     """One look at PostgreSQL, Redis and the workers."""
     reasons: list[str] = []
     postgres = redis = projections = "up"
     try:
-        await asyncio.wait_for(store.head(), HEALTH_SECONDS)
+        problem = await asyncio.wait_for(_alerting_problem(store), HEALTH_SECONDS)
     except (Unavailable, TimeoutError):
         postgres = "down"
         reasons.append("PostgreSQL does not answer")
+    else:
+        if problem is not None:
+            projections = "down"
+            reasons.append(f"alerting stands still: {problem}")
     try:
-        stood = await asyncio.wait_for(_stood_still(client), HEALTH_SECONDS)
+        stood = await asyncio.wait_for(_stood_still(client, positions), HEALTH_SECONDS)
     except (RedisError, OSError, TimeoutError):
         redis = projections = "down"
         reasons.append("Redis does not answer")
@@ -192,11 +247,18 @@ async def look(store: EventStore, client: async_redis.Redis) -> Health:
     return Health(postgres, redis, projections, tuple(reasons))
 
 
-async def _stood_still(client: async_redis.Redis) -> list[str]:
+async def _alerting_problem(store: EventStore) -> str | None:
+    """Why alerting does not move on; None while it does. Raises Unavailable."""
+    rows = await store.reader.rows(ALERTING_PROBLEM, {})
+    problem: str | None = rows[0][0] if rows else None
+    return problem
+
+
+async def _stood_still(client: async_redis.Redis, positions: Positions) -> list[str]:
     """Why read models do not move on; empty when all do."""
     reasons = []
-    for model in ALL_READ_MODELS:
-        found = await client.get(stopped_key(model.keyspace()))
+    for name in positions.names:
+        found = await client.get(stopped_key(positions.space(name)))
         if found is not None:
             stopped = msgspec.json.decode(found, type=Stopped)
             reasons.append(

@@ -11,15 +11,21 @@ from collections.abc import Sequence
 
 import rich_click as click
 
+from errata.commands.alerts import alerts
 from errata.commands.app import app
+from errata.commands.audit import audit
 from errata.commands.common import REFUSED, USAGE, explain, say
+from errata.commands.history import history
 from errata.commands.import_ import import_lines
 from errata.commands.key import key
 from errata.commands.migrate import migrate
+from errata.commands.past import as_of, diff
+from errata.commands.rebuild import rebuild
 from errata.commands.retention import retention
 from errata.commands.settings import settings
 from errata.commands.status import status
 from errata.commands.up import api, scheduler, up, worker
+from errata.commands.verify import verify
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -52,7 +58,8 @@ def cli() -> None:
 
 for _command in (
     *(up, api, worker, scheduler, status, settings, app, key, migrate),
-    *(import_lines, retention),
+    *(import_lines, retention, history, audit),
+    *(as_of, diff, verify, rebuild, alerts),
 ):
     cli.add_command(_command)
 

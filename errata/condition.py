@@ -10,13 +10,16 @@ import psycopg
 import redis
 from redis.exceptions import RedisError
 
+from errata.alerting.memory import NAME, notifications_waiting
 from infra.clock import utc_now
 from infra.heartbeat import alive_command
+from infra.process_managers import ProcessManagers
 from infra.redis import connect
 from infra.settings import Settings
 from projections.projection import CLEARING, Keyspace
 from projections.registry import ALL_READ_MODELS
 from projections.runner import Stopped, stopped_key
+from projections.versions import live_spaces
 
 UP, DOWN = "up", "down"
 _FAR_BEHIND = 2_000  # events: a page, which is what a worker folds in one go
@@ -40,6 +43,16 @@ class ReadModel(msgspec.Struct, frozen=True):
     stopped: Stopped | None = None
 
 
+class Alerting(msgspec.Struct, frozen=True):
+    """Where alerting stands, as it said last (every few seconds): how far it has acted, how many
+    notifications wait to be sent, and the problem that it stands still at, if any."""
+
+    position: int
+    lag_events: int
+    notifications_waiting: int
+    problem: str | None
+
+
 class Process(msgspec.Struct, frozen=True):
     """A worker or scheduler that has given a sign of life in the last seconds."""
 
@@ -57,6 +70,7 @@ class Condition(msgspec.Struct, frozen=True):
     recorded_at: datetime | None
     read_models: list[ReadModel]
     processes: list[Process] | None
+    alerting: Alerting | None = None
 
     @property
     def away(self) -> bool:
@@ -73,7 +87,7 @@ def look(settings: Settings) -> Condition:
     """Ask PostgreSQL and Redis; either may be away."""
     reasons: list[str] = []
     connection = _connect(settings, reasons)
-    head = recorded_at = None
+    head = recorded_at = alerting = None
     processes = None
     models: list[ReadModel] = []
     services = {"postgres": DOWN, "redis": DOWN}
@@ -82,8 +96,9 @@ def look(settings: Settings) -> Condition:
         if connection is not None:
             services["postgres"] = UP
             head, recorded_at = _head(connection)
+            alerting = _alerting(connection, head)
         processes = _processes(client)
-        spaces = [model.keyspace() for model in ALL_READ_MODELS]
+        spaces = live_spaces(client, ALL_READ_MODELS)
         models = [_read_model(client, connection, space, head) for space in spaces]
         services["redis"] = UP
     except (RedisError, OSError) as error:
@@ -92,7 +107,7 @@ def look(settings: Settings) -> Condition:
         client.close()
         if connection is not None:
             connection.close()
-    return Condition(services, reasons, head, recorded_at, models, processes)
+    return Condition(services, reasons, head, recorded_at, models, processes, alerting)
 
 
 def _connect(settings: Settings, reasons: list[str]) -> psycopg.Connection[Any] | None:
@@ -109,6 +124,12 @@ def _head(connection: psycopg.Connection[Any]) -> tuple[int, datetime | None]:
     assert row is not None
     position, recorded_at = row
     return position, recorded_at if position else None
+
+
+def _alerting(connection: psycopg.Connection[Any], head: int) -> Alerting:
+    saved, problem = ProcessManagers(connection, NAME).look()
+    waiting = notifications_waiting(saved)
+    return Alerting(saved.position, max(0, head - saved.position), waiting, problem)
 
 
 def _processes(client: redis.Redis) -> list[Process]:

@@ -74,8 +74,10 @@ def serve(listener: Listener) -> None:
     """
     import uvloop
 
+    from errata.collector import collect_seldom
     from errata.server import create
 
+    collect_seldom()
     app = create()
     uvloop.run(_serve(app, listener))
 

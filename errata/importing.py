@@ -20,9 +20,10 @@ from api.ingest import read_batch, to_commands
 from api.intake import Sender, read_report, to_command
 from api.json_text import check_text
 from domain import app as apps
-from domain.error_group import NULL, ReportError
+from domain.error_group import ReportError
 from domain.failures import DomainError, Unavailable
 from domain.message import Context, derived_id
+from domain.occurrence import NULL
 from domain.scrubbing import Scrubber
 from domain.vocabulary import DEFAULT_APP
 from infra.event_store.store import EventStore

@@ -101,9 +101,11 @@ def run_api(settings: Settings) -> None:
 
 def work(settings: Settings, stop_signals: Iterable[signal.Signals] = (signal.SIGTERM,)) -> None:
     """A worker in this process, until a stop signal."""
+    from errata.collector import collect_seldom
     from errata.worker import run_worker
     from infra.metrics import Metrics
 
+    collect_seldom()
     observe = Metrics(settings).observe_read_model
     until_told(lambda stop: run_worker(settings, stop, observe=observe), stop_signals)
 
@@ -112,9 +114,13 @@ def schedule(
     settings: Settings, stop_signals: Iterable[signal.Signals] = (signal.SIGTERM,)
 ) -> None:
     """A scheduler in this process, until a stop signal."""
+    from errata.alerting import Surroundings
     from errata.scheduler import run_scheduler
+    from infra.metrics import Metrics
 
-    until_told(lambda stop: run_scheduler(settings, stop), stop_signals)
+    metrics = Metrics(settings)
+    around = Surroundings(observe=metrics.observe_alerting, observe_sending=metrics.observe_sending)
+    until_told(lambda stop: run_scheduler(settings, stop, around), stop_signals)
 
 
 @contextmanager

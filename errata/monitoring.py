@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -27,6 +28,7 @@ from infra.samples import Sampler, Samples
 from infra.settings import Settings
 from projections.registry import ALL_READ_MODELS
 from projections.runner import stopped_key
+from projections.versions import as_standing, live_space, standing_keys
 
 log = structlog.get_logger("errata.monitoring")
 
@@ -102,14 +104,17 @@ async def _instruments(settings: Settings) -> AsyncIterator[Instruments]:
     client = connect_async(settings.redis_url_or_fail())
     connection = OneConnection(settings.database_url_or_fail(), "errata monitor")
     runner = CheckRunner(utc_now, allow_private=settings.allow_private_targets)
-    read_models = [
-        ReadModelKeys(space.name, space.checkpoint, stopped_key(space))
-        for space in (model.keyspace() for model in ALL_READ_MODELS)
-    ]
+    models = {model.name: model for model in ALL_READ_MODELS}
+
+    async def where(name: str) -> ReadModelKeys:
+        hashes: list[Any] = [await client.hgetall(key) for key in standing_keys()]
+        space = live_space(models[name], as_standing(*hashes))
+        return ReadModelKeys(space.checkpoint, stopped_key(space))
+
     await store.start()
     try:
         yield Instruments(
-            probes=Probes(connection, client, read_models),
+            probes=Probes(connection, client, models, where),
             board=Board(client),
             news=News(store.execute_all, client),
             presence=Presence(connection),

@@ -8,7 +8,10 @@ import threading
 import structlog
 from redis.exceptions import RedisError
 
+from errata.alerting import Surroundings, run_alerting
 from errata.monitoring import run_monitor
+from errata.snapshots import run_snapshots
+from errata.waking import run_waking
 from infra.clock import utc_now
 from infra.heartbeat import beat_commands, farewell_command
 from infra.log_upkeep import upkeep
@@ -23,11 +26,14 @@ log = structlog.get_logger("errata.scheduler")
 
 BEAT_SECONDS = 1.0
 STOP_SECONDS = 2.0
-"""How long the monitor may take to say its last word."""
+"""How long the threads beside may take to say their last words."""
 
 
-def run_scheduler(settings: Settings, stop: threading.Event) -> None:
-    """Work until `stop` is set. Any number may run; outages are waited out."""
+def run_scheduler(
+    settings: Settings, stop: threading.Event, surroundings: Surroundings | None = None
+) -> None:
+    """Work until `stop` is set. Any number may run; outages are waited out. `surroundings` are
+    those of alerting."""
     jobs = (
         *upkeep(settings.partition_events),
         retention(settings.archive, settings.retention_days, utc_now),
@@ -44,9 +50,30 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         target=run_monitor, args=(settings, role, stop), name="monitor", daemon=True
     )
     watch.start()
+    alerting = threading.Thread(
+        target=run_alerting,
+        args=(settings, role.leads, stop, surroundings),
+        name="alerting",
+        daemon=True,
+    )
+    alerting.start()
+    snapshots = threading.Thread(
+        target=run_snapshots,
+        args=(settings, role.leads, stop),
+        name="snapshots",
+        daemon=True,
+    )
+    snapshots.start()
+    waking = threading.Thread(
+        target=run_waking, args=(settings, role.leads, stop), name="waking", daemon=True
+    )
+    waking.start()
     scheduler.run(stop)
     heart.join(BEAT_SECONDS)
+    waking.join(STOP_SECONDS)
     watch.join(STOP_SECONDS)
+    snapshots.join(STOP_SECONDS)
+    alerting.join(STOP_SECONDS)
 
 
 def _beat(redis_url: str, stop: threading.Event) -> None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import psycopg
@@ -20,6 +20,9 @@ import redis
 import structlog
 
 from domain.message import Recorded
+from errata.far_behind import fill_far_behind
+from errata.folding import Source
+from errata.rebuilding import run_rebuilds
 from infra.clock import utc_now
 from infra.event_store.archive import Archive, ArchiveDamaged
 from infra.event_store.codec import UnknownEvent, from_row
@@ -30,24 +33,36 @@ from infra.redis import connect
 from infra.settings import Settings
 from projections.postgres_runner import PostgresRunner
 from projections.projection import Keyspace, PostgresReadModel, ReadModel, RedisReadModel
+from projections.rebuilds import Site, Worked, worked_on
 from projections.registry import ALL_READ_MODELS
-from projections.runner import Runner, Undecodable
+from projections.runner import PAGE_EVENTS, Runner, Undecodable
 
 log = structlog.get_logger("errata.worker")
 
 LEASE_IDLE_SECONDS = 10
 RETRY_SECONDS = 0.5
+STOP_SECONDS = 2.0
+"""How long a rebuild may take to come to the end of its page."""
+
 LOOK_ROUND_SECONDS = 1.0
+VERSIONS_SECONDS = 0.25
+"""How often a worker asks which versions of its read models it is to move on."""
+
 KEPT_EVENTS = 2_000
 ROWS_SECONDS = 0.05
 """Read models in PostgreSQL move on so often while those in Redis do: they hold what is looked up
 later, and a transaction for every small page would delay what people look at now."""
 
 BUSY_SECONDS = 0.02
-SMALL_PAGE = 200
-PACE_SECONDS = 0.005
-"""While pages of fewer than SMALL_PAGE events come within BUSY_SECONDS of each other, a pause of
-this length follows each of them."""
+FEW_EVENTS = 20
+"""Pages of so few events, further apart than this, are each shown at once."""
+
+GATHER_SECONDS = 0.000_25
+LEAST_PAUSE, LONGEST_PAUSE = 0.005, 0.1
+"""After others, events may gather for so many seconds for each event of the page, within these
+bounds. At 1,000 events a second that is the least pause, and beyond 4,000 the longest."""
+
+NOTHING = Worked((), ())
 
 Observer = Callable[[str, int, int, float], None]
 """Told of each read model once a turn: name, position, head, lag in seconds."""
@@ -115,11 +130,15 @@ class Leases:
         """Keep what is held and take whatever lease is free; returns whether any was new.
 
         Raises psycopg.OperationalError when the session, and every lease with it, was lost."""
-        self._connection.execute("SELECT 1")
+        self.keep()
         taken = [model for model in self._wanted if self._try(model)]
         self._wanted = [model for model in self._wanted if model not in taken]
         self.held += taken
         return bool(taken)
+
+    def keep(self) -> None:
+        """Keep what is held. Raises psycopg.OperationalError like `take`."""
+        self._connection.execute("SELECT 1")
 
     def _try(self, model: ReadModel) -> bool:
         space = model.keyspace()
@@ -139,10 +158,14 @@ class Runners:
         client: redis.Redis,
         connection: psycopg.Connection[Any],
         models: Sequence[ReadModel],
+        worked: Worked | None = None,
     ) -> None:
+        """`worked` names the versions of those in Redis; without it, they are the first builds."""
         in_redis = [model for model in models if isinstance(model, RedisReadModel)]
+        first = tuple(model.keyspace() for model in in_redis)
+        self.worked = worked = worked or Worked(first, ())
         in_postgres = [model for model in models if isinstance(model, PostgresReadModel)]
-        self._in_redis = Runner(decoded, client, in_redis)
+        self._in_redis = Runner(decoded, client, in_redis, live=worked.live, beside=worked.beside)
         self._in_postgres = PostgresRunner(decoded, connection, client, in_postgres)
         self._rows_due = 0.0
         self._in_redis.announce_versions()
@@ -170,6 +193,10 @@ def run_worker(
     """Work until `stop` is set. Outages of PostgreSQL or Redis are waited out."""
     client = connect(settings.redis_url_or_fail())
     database_url = settings.database_url_or_fail()
+    rebuilds = threading.Thread(
+        target=run_rebuilds, args=(settings, stop, read_models), name="rebuilds", daemon=True
+    )
+    rebuilds.start()
     while not stop.is_set():
         try:
             with (
@@ -177,13 +204,15 @@ def run_worker(
                 closing(Leases(database_url, read_models)) as leases,
                 closing(_for_rows(database_url)) as connection,
             ):
-                _work(subscription, leases, client, connection, stop, observe)
+                source = Source(database_url, settings.archive)
+                _work(subscription, leases, client, connection, stop, observe, source)
         except (psycopg.OperationalError, redis.RedisError, OSError) as error:
             log.warning("interrupted", reason=" ".join(str(error).split())[:300])
             stop.wait(RETRY_SECONDS)
         except (HoleInLog, ArchiveDamaged) as error:
             log.critical("the log is damaged", reason=str(error))
             stop.wait(LEASE_IDLE_SECONDS)
+    rebuilds.join(STOP_SECONDS)
 
 
 def _work(
@@ -193,26 +222,64 @@ def _work(
     connection: psycopg.Connection[Any],
     stop: threading.Event,
     observe: Observer,
+    source: Source,
 ) -> None:
     decoded = DecodedLog(subscription)
-    runner = Runners(decoded, client, connection, ())
-    next_look_round = last_moved = 0.0
+    runner = Runners(decoded, client, connection, (), NOTHING)
+    fillable = True
+
+    def go_on() -> bool:
+        """Keep the leases and be seen, while read models are filled."""
+        leases.keep()
+        _beat(client)
+        _tell(runner, decoded, observe)
+        return not stop.is_set()
+
+    next_look_round = next_look_at_versions = last_moved = 0.0
     while not stop.is_set():
+        if monotonic() >= next_look_at_versions:
+            next_look_at_versions = monotonic() + VERSIONS_SECONDS
+            worked = _worked_on(client, leases.held)
+            if worked != runner.worked:
+                runner = Runners(decoded, client, connection, leases.held, worked)
         if monotonic() >= next_look_round:
             next_look_round = monotonic() + LOOK_ROUND_SECONDS
             if leases.take():
-                runner = Runners(decoded, client, connection, leases.held)
-            for command in beat_commands("worker"):
-                client.execute_command(*command)  # type: ignore[no-untyped-call]
+                worked = _worked_on(client, leases.held)
+                runner = Runners(decoded, client, connection, leases.held, worked)
+            _beat(client)
             _tell(runner, decoded, observe)
+            if fillable:
+                fillable = fill_far_behind(
+                    client, source, runner.worked.live, decoded.head(), go_on
+                )
         started = monotonic()
         if not runner.step():
             subscription.wait()
-        elif decoded.last_page < SMALL_PAGE and started - last_moved < BUSY_SECONDS:
-            # A page costs as much as dozens of events: let some gather.
-            stop.wait(PACE_SECONDS)
+        elif decoded.last_page > FEW_EVENTS or started - last_moved < BUSY_SECONDS:
+            stop.wait(pause_after(decoded.last_page))
         last_moved = started
     client.execute_command(*farewell_command("worker"))  # type: ignore[no-untyped-call]
+
+
+def _beat(client: redis.Redis) -> None:
+    for command in beat_commands("worker"):
+        client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+def pause_after(events: int) -> float:
+    """Seconds to let events gather after a page of so many: a page costs as much as dozens of
+    events, and a group is written once a page, however many of its events that holds. None after a
+    full page, behind which there is more."""
+    if events >= PAGE_EVENTS:
+        return 0.0
+    return min(max(events * GATHER_SECONDS, LEAST_PAUSE), LONGEST_PAUSE)
+
+
+def _worked_on(client: redis.Redis, held: Sequence[ReadModel]) -> Worked:
+    in_redis = [model for model in held if isinstance(model, RedisReadModel)]
+    standing, rebuilds = Site(client).look()
+    return worked_on(in_redis, standing, rebuilds, time())
 
 
 def _for_rows(database_url: str) -> psycopg.Connection[Any]:

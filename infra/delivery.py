@@ -10,23 +10,25 @@ import smtplib
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate
 from http.client import HTTPException
 
 import msgspec
 
+from domain.delivery import AlertRef
 from domain.integration_config import (
     AppriseConfig,
-    Config,
     EmailConfig,
     SlackConfig,
     WebhookConfig,
 )
 from domain.notification import Message, Outcome
-from infra.notifications import Delivery
+from domain.vocabulary import Severity
+from infra.delivery_order import About, Delivery, RuleRef
 from infra.outgoing import Refused, connect, only_public_from_here_on, post
 
 STEP_SECONDS = 8.0
@@ -36,6 +38,26 @@ _THIS_MACHINE = frozenset({"syslog", "dbus", "kde", "qt", "glib", "gnome", "maco
 """Services of apprise that show or write something here."""
 
 SIGNATURE = "X-Errata-Signature"
+TIMESTAMP = "X-Errata-Timestamp"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+
+
+class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What a webhook receives, as docs/webhooks.md describes it."""
+
+    event: str
+    id: str
+    timestamp: datetime
+    title: str
+    text: str
+    severity: Severity | None
+    link: str | None
+    rule: RuleRef | None
+    app: str | None
+    count: int
+    alerts: tuple[AlertRef, ...]
 
 
 class _Failed(Exception):
@@ -47,7 +69,7 @@ def deliver(delivery: Delivery) -> Outcome:
     other side."""
     refusals = [] if delivery.allow_private else only_public_from_here_on()
     try:
-        _send(delivery.config, delivery.message, delivery.allow_private, refusals)
+        _send(delivery, refusals)
     except _Failed as failed:
         return Outcome(False, str(failed))
     except (OSError, HTTPException, smtplib.SMTPException) as error:
@@ -55,34 +77,68 @@ def deliver(delivery: Delivery) -> Outcome:
     return Outcome(True)
 
 
-def _send(config: Config, message: Message, allow_private: bool, refusals: Sequence[str]) -> None:
-    match config:
-        case SlackConfig():
-            body = {"text": f"*{message.title}*\n{message.text}"}
-            channel = {"channel": config.channel} if config.channel else {}
-            _post(config.webhook_url, msgspec.json.encode(body | channel), {}, allow_private)
-        case WebhookConfig():
-            _webhook(config, message, allow_private)
-        case EmailConfig():
-            _mail(config, message, allow_private)
-        case AppriseConfig():
-            _apprise(config.apprise_url, message, refusals)
+def _send(delivery: Delivery, refusals: Sequence[str]) -> None:
+    message, about, private = delivery.message, delivery.about, delivery.allow_private
+    match delivery.config:
+        case SlackConfig() as config:
+            _post(config.webhook_url, slack_body(config, message, about.link), {}, private)
+        case WebhookConfig() as config:
+            body = webhook_body(message, about)
+            _post(config.url, body, webhook_headers(config, body, about.key), private)
+        case EmailConfig() as config:
+            _mail(config, message, about, private)
+        case AppriseConfig(apprise_url=url):
+            _apprise(url, message.title, _with_link(message.text, about.link), refusals)
 
 
-def _webhook(config: WebhookConfig, message: Message, allow_private: bool) -> None:
-    body = msgspec.json.encode(
-        {
-            "event": message.kind,
-            "title": message.title,
-            "text": message.text,
-            "timestamp": datetime.now(UTC),
-        }
+def slack_body(config: SlackConfig, message: Message, link: str | None) -> bytes:
+    """What a Slack webhook receives. The words of an error reach no one by name and link to
+    nothing: Slack takes what stands between < and > for a command."""
+    text = f"*{_for_slack(message.title)}*\n{_for_slack(message.text)}"
+    if link is not None:
+        text += f"\n<{link}|Open in Errata>"
+    channel = {"channel": config.channel} if config.channel else {}
+    return msgspec.json.encode({"text": text} | channel)
+
+
+def _for_slack(text: str) -> str:
+    # https://docs.slack.dev/messaging/formatting-message-text: these three and no others.
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def webhook_body(message: Message, about: About) -> bytes:
+    """What a webhook receives."""
+    return msgspec.json.encode(
+        WebhookBody(
+            event=message.kind,
+            id=about.key,
+            timestamp=about.timestamp,
+            title=message.title,
+            text=message.text,
+            severity=message.severity,
+            link=about.link,
+            rule=about.rule,
+            app=about.app,
+            count=about.count,
+            alerts=about.alerts,
+        )
     )
-    headers = {}
+
+
+def webhook_headers(config: WebhookConfig, body: bytes, key: str) -> dict[str, str]:
+    """The key by which a repetition is known, the time of this attempt, and with a secret the proof
+    that body and time are ours."""
+    timestamp = str(int(time.time()))
+    headers = {IDEMPOTENCY_KEY: key, TIMESTAMP: timestamp}
     if config.secret:
-        signature = hmac.new(config.secret.encode(), body, hashlib.sha256).hexdigest()
+        signed = timestamp.encode() + b"." + body
+        signature = hmac.new(config.secret.encode(), signed, hashlib.sha256).hexdigest()
         headers[SIGNATURE] = f"sha256={signature}"
-    _post(config.url, body, headers, allow_private)
+    return headers
+
+
+def _with_link(text: str, link: str | None) -> str:
+    return text if link is None else f"{text}\n\n{link}"
 
 
 def _post(url: str, body: bytes, headers: dict[str, str], allow_private: bool) -> None:
@@ -94,14 +150,15 @@ def _post(url: str, body: bytes, headers: dict[str, str], allow_private: bool) -
         raise _Failed(f"the server answered {status}")
 
 
-def _mail(config: EmailConfig, message: Message, allow_private: bool) -> None:
+def _mail(config: EmailConfig, message: Message, about: About, allow_private: bool) -> None:
     mail = EmailMessage()
-    mail["Subject"] = message.title
+    mail["Subject"] = _CONTROL.sub(" ", message.title)
     mail["From"] = config.from_email
     mail["To"] = ", ".join(config.to)
     mail["Date"] = formatdate()
-    mail["Message-ID"] = make_msgid(domain="errata.invalid")
-    mail.set_content(message.text)
+    # The same for each attempt, so that mail programs show a repetition once.
+    mail["Message-ID"] = f"<{about.key}@errata.invalid>"
+    mail.set_content(_with_link(message.text, about.link))
     with _smtp(config, allow_private) as server:
         if config.tls == "starttls":
             server.starttls(context=ssl.create_default_context())
@@ -123,7 +180,7 @@ def _smtp(config: EmailConfig, allow_private: bool) -> smtplib.SMTP:
     return Server(config.host, config.port, timeout=STEP_SECONDS)
 
 
-def _apprise(url: str, message: Message, refusals: Sequence[str]) -> None:
+def _apprise(url: str, title: str, text: str, refusals: Sequence[str]) -> None:
     import apprise  # slow, and most deliveries do without
 
     service = apprise.Apprise.instantiate(url)
@@ -132,7 +189,7 @@ def _apprise(url: str, message: Message, refusals: Sequence[str]) -> None:
     service.redirects = False
     answers = _Answers()
     logging.getLogger("apprise").addHandler(answers)
-    if not service.notify(title=message.title, body=message.text):
+    if not service.notify(title=title, body=text):
         known = refusals[0] if refusals else answers.reason
         raise _Failed(known or "the service cannot be reached, or did not take the message")
 

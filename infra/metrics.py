@@ -90,6 +90,18 @@ class Metrics:
             newest,
             "read_model",
         )
+        self._notifications = self._counter(
+            "notifications_total", "Attempts to send a message.", "channel", "outcome"
+        )
+        self._waiting = self._gauge(
+            "notifications_waiting", "Messages nobody has taken yet.", newest
+        )
+        self._alerting_position = self._gauge(
+            "alerting_position", "Events that alerting has acted on.", newest
+        )
+        self._alerting_lag = self._gauge(
+            "alerting_lag_events", "Events committed and not yet acted on.", newest
+        )
         about = self._gauge("info", "Always 1.", "livemax", "version", "environment")
         about.labels(version("errata"), settings.environment).set(1)
 
@@ -127,6 +139,16 @@ class Metrics:
         model.lag_events.set(max(0, head - position))
         model.lag_seconds.set(lag_seconds)
         self._head.set(head)
+
+    def observe_alerting(self, position: int, head: int, waiting: int) -> None:
+        """Where alerting stands against the log's head, and how many messages wait."""
+        self._alerting_position.set(position)
+        self._alerting_lag.set(max(0, head - position))
+        self._waiting.set(waiting)
+
+    def observe_sending(self, channel: str, outcome: str) -> None:
+        """One attempt to send a message: "sent", "failed" or "given up"."""
+        self._notifications.labels(channel, outcome).inc()
 
     def exposition(self) -> tuple[bytes, str]:
         """All metrics of all processes as Prometheus text, and its content type."""

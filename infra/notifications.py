@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
+from uuid import uuid4
 
 import msgspec
 import structlog
 
 from domain.integration_config import Config
 from domain.notification import Message, Outcome
+from infra.clock import utc_now
+from infra.delivery_order import About, Delivery
 
 log = structlog.get_logger("errata.notifications")
 
@@ -26,14 +30,6 @@ SECONDS = 10.0
 _INHERITED = "PATH PYTHONPATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE LANG TZ".split()
 
 
-class Delivery(msgspec.Struct, frozen=True):
-    """What the sending process is told."""
-
-    config: Config
-    message: Message
-    allow_private: bool
-
-
 class Notifier:
     """Sends messages. Private and loopback addresses are refused unless `allow_private`."""
 
@@ -41,26 +37,29 @@ class Notifier:
         self._allow_private = allow_private
         self._seconds = seconds
 
-    async def send(self, config: Config, message: Message) -> Outcome:
-        """Send one message; what became of it, after at most its seconds."""
-        return await asyncio.to_thread(self.send_blocking, config, message)
-
-    def send_blocking(self, config: Config, message: Message) -> Outcome:
-        """The same, where there is no event loop."""
-        delivery = Delivery(config, message, self._allow_private)
+    async def send(self, config: Config, message: Message, about: About | None = None) -> Outcome:
+        """Send one message; what became of it, after at most its seconds. Cancelled, it stops
+        sending, and whether the message had gone by then is unknown."""
+        about = about or About(key=str(uuid4()), timestamp=utc_now())
+        told = msgspec.json.encode(Delivery(config, message, about, self._allow_private))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "infra.delivery"),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,  # what it says may hold the configuration
+            env={name: os.environ[name] for name in _INHERITED if name in os.environ},
+        )
         try:
-            ended = subprocess.run(
-                [sys.executable, "-m", "infra.delivery"],
-                input=msgspec.json.encode(delivery),
-                capture_output=True,
-                timeout=self._seconds,
-                env={name: os.environ[name] for name in _INHERITED if name in os.environ},
-                check=True,
-            )
-        except subprocess.TimeoutExpired:
+            async with asyncio.timeout(self._seconds):
+                said, _ = await process.communicate(told)
+        except TimeoutError:
             return Outcome(False, f"no answer within {self._seconds:g} seconds")
-        except subprocess.CalledProcessError as error:
-            # What it said may hold the configuration, so only how it ended is for the log.
-            log.error("the sending process failed", status=error.returncode)
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):  # it has just ended by itself
+                    process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            log.error("the sending process failed", status=process.returncode)
             return Outcome(False, "the sending process failed")
-        return msgspec.json.decode(ended.stdout, type=Outcome)
+        return msgspec.json.decode(said, type=Outcome)

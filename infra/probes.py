@@ -60,9 +60,13 @@ class Finding(NamedTuple):
 class ReadModelKeys(NamedTuple):
     """Where a read model keeps its position, and why it stands still if it does."""
 
-    name: str
     checkpoint: str
     stopped: str
+
+
+Where = Callable[[str], Awaitable[ReadModelKeys]]
+"""Finds a read model by its name: another version of it may be the live one by now. Raises
+RedisError."""
 
 
 class Board:
@@ -96,14 +100,16 @@ class Probes:
         self,
         connection: OneConnection,
         client: redis.Redis,
-        read_models: Sequence[ReadModelKeys],
+        read_models: Iterable[str],
+        where: Where,
         *,
         patience: float = PATIENCE,
     ) -> None:
         self._database_connection = connection
         self._client = client
         self._patience = patience
-        self._read_models = {read_model_service(one.name): one for one in read_models}
+        self._read_models = {read_model_service(name): name for name in read_models}
+        self._where = where
         self._positions: dict[str, int] = {}
         self.database_connections = 0
 
@@ -194,10 +200,10 @@ class Probes:
             return Finding("unhealthy", details, "no scheduler leads")
         return Finding("healthy", details)
 
-    async def _read_model(self, service: str, keys: ReadModelKeys) -> Finding:
+    async def _read_model(self, service: str, name: str) -> Finding:
         try:
             (head, *_) = await self._row(_LOG)
-            checkpoint, stopped, alive = await self._standing(keys)
+            checkpoint, stopped, alive = await self._standing(await self._where(name))
         except _AWAY as error:
             return Finding("unknown", {}, _words(error))
         position = -1 if checkpoint is None else int(checkpoint)

@@ -86,6 +86,15 @@ def origins(text: str) -> tuple[str, ...]:
     raise ValueError("* or origins such as https://app.example.com, with commas between")
 
 
+def web_address(text: str) -> str:
+    """The address of a web server, perhaps with a path, without a slash at the end."""
+    address = text.rstrip("/")
+    origin = "/".join(address.split("/", 3)[:3])
+    if not _is_origin(origin) or not address.startswith(("http://", "https://")) or "?" in address:
+        raise ValueError("an address such as https://errata.example.com")
+    return address
+
+
 def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """IP addresses or networks with commas between."""
     try:

@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_analytics: int
     rate_limit_general: int
     cors_origins: tuple[str, ...]
+    public_url: str
     allow_private_targets: bool
     scrub_keys: tuple[str, ...]
     log_level: str
@@ -63,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     commit_queue: int
     commit_batch: int
     partition_events: int
+    snapshot_events: int
+    rebuild_keep_seconds: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     secret_key: str | None
     sources: Mapping[str, Source]
@@ -190,6 +193,14 @@ SETTINGS: tuple[Setting, ...] = (
         "origins whose pages may call the API, with commas between; * for any",
     ),
     Setting(
+        "PUBLIC_URL",
+        "public_url",
+        "",
+        values.web_address,
+        "where people reach Errata, for the links in messages",
+        default_text="http://localhost with PORT",
+    ),
+    Setting(
         "ALLOW_PRIVATE_TARGETS",
         "allow_private_targets",
         "off",
@@ -245,6 +256,20 @@ SETTINGS: tuple[Setting, ...] = (
         "5000000",
         values.number(1_000, 1_000_000_000),
         "events in one partition of the log",
+    ),
+    Setting(
+        "REBUILD_KEEP_SECONDS",
+        "rebuild_keep_seconds",
+        "3600",
+        values.number(10, 31_536_000),
+        "seconds for which what a rebuild replaced is kept, to go back to it",
+    ),
+    Setting(
+        "SNAPSHOT_EVENTS",
+        "snapshot_events",
+        "250000",
+        values.number(0, 1_000_000_000),
+        "events between two snapshots of the read models; 0 for none",
     ),
     Setting(
         "TRUSTED_PROXIES",
@@ -329,6 +354,8 @@ def _unset(setting: Setting, fields: Mapping[str, Any]) -> object:
     match setting.field:
         case "archive":
             return str(fields["data_dir"] / "archive")
+        case "public_url":
+            return f"http://localhost:{fields.get('port')}"  # none where PORT is no number
         case "api_workers":
             return min(2, os.cpu_count() or 1)
         case "database_url" | "redis_url" | "secret_key":

@@ -9,8 +9,9 @@ takes it out again; occurrences without a code are in neither.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -18,10 +19,12 @@ import msgspec
 from redis.asyncio import Redis
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -52,12 +55,24 @@ for i = 1, #deleted, 2 do
   end
   redis.call('DEL', group)
 end
-for i = 1, #added, 3 do
-  add(prefix .. added[i], added[i + 1], added[i + 2])
+for i = 1, #added, 2 do
+  local key, codes = prefix .. added[i], added[i + 1]
+  for first = 1, #codes, 2000 do
+    local fields, sums = {}, {}
+    for k = first, math.min(first + 1999, #codes), 2 do fields[#fields + 1] = codes[k] end
+    local found = redis.call('HMGET', key, unpack(fields))
+    for k = 1, #fields do
+      sums[2 * k - 1], sums[2 * k] = fields[k], (found[k] or 0) + codes[first + 2 * k - 1]
+    end
+    redis.call('HSET', key, unpack(sums))
+  end
 end
 """
 """KEYS[1]: the checkpoint, for its slot. ARGV: in MessagePack two flat arrays, (group, application)
-of deleted errors and (key, code, number) to add; the prefix of every key."""
+of deleted errors and (key, flat array of code and number) to add; the prefix of every key."""
+
+
+_Sums = defaultdict[str, int]
 
 
 class Codes(RedisReadModel):
@@ -77,20 +92,22 @@ class Codes(RedisReadModel):
         | check.EVENTS
         | service.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
+        | delivery.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The command that brings this version from before `events` to after them.
 
         Raises Indigestible for an event that is neither folded nor ignored."""
-        counts: dict[tuple[str, str], Counter[str]] = {}
+        counts: defaultdict[tuple[str, str], _Sums] = defaultdict(_sums)
         deleted: dict[tuple[str, str], None] = {}
         for recorded in events:
             match recorded.event:
                 case ErrorReported() as event:
                     if event.occurrence.code is not None:
                         group = _group(recorded), _app(event.app)
-                        counts.setdefault(group, Counter())[event.occurrence.code] += 1
+                        counts[group][event.occurrence.code] += 1
                 case ErrorDeleted() as event:
                     group = _group(recorded), _app(event.app)
                     counts.pop(group, None)
@@ -104,24 +121,32 @@ class Codes(RedisReadModel):
         return [("EVAL", _CHANGE, 1, keyspace.checkpoint, packed, keyspace.prefix)]
 
 
-def _flat(counts: dict[tuple[str, str], Counter[str]]) -> list[str | int]:
-    """(key, code, number) of what each error adds to itself and to its application."""
-    apps: dict[str, Counter[str]] = {}
-    added: list[str | int] = []
+def _flat(counts: Mapping[tuple[str, str], _Sums]) -> list[str | list[str | int]]:
+    """(key, codes and numbers) of what each error adds to itself and to its application."""
+    apps: defaultdict[str, _Sums] = defaultdict(_sums)
+    added: list[str | list[str | int]] = []
     for (group, app_key), codes in counts.items():
-        apps.setdefault(app_key, Counter()).update(codes)
         for code, number in codes.items():
-            added += (group, code, number)
+            apps[app_key][code] += number
+        added += (group, _alternating(codes))
     for app_key, codes in apps.items():
-        for code, number in codes.items():
-            added += (app_key, code, number)
+        added += (app_key, _alternating(codes))
     return added
+
+
+def _sums() -> _Sums:
+    return defaultdict(int)
+
+
+def _alternating(codes: _Sums) -> list[str | int]:
+    return [part for pair in codes.items() for part in pair]
 
 
 def _group(recorded: Recorded[Any]) -> str:
     return f"group:{recorded.stream_id.hex}"
 
 
+@lru_cache(maxsize=4096)
 def _app(app_id: str) -> str:
     return f"codes:{quote(app_id, safe='')}"
 

@@ -13,16 +13,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
+from struct import Struct
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -32,6 +35,7 @@ from domain import (
 )
 from domain.error_group import ErrorDeleted, ErrorReported
 from domain.message import Recorded
+from projections.binary_copy import copied, moment_field, text_field
 from projections.projection import Indigestible, PostgresReadModel, Statement
 
 DAYS_BACK = 400
@@ -43,11 +47,12 @@ MAX_TEXT = 200
 
 _OPEN_DAYS = "SELECT occurrences_open_days(%s::date[])"
 _DELETE = "DELETE FROM occurrences WHERE error_id = ANY(%s)"
-_INSERT = (
-    "INSERT INTO occurrences (app, occurred_at, position, error_id, code, user_id)"
-    " SELECT * FROM unnest(%s::text[], %s::timestamptz[], %s::bigint[], %s::uuid[], %s::text[],"
-    " %s::text[])"
+_COPY = (
+    "COPY occurrences (app, occurred_at, position, error_id, code, user_id)"
+    " FROM STDIN (FORMAT BINARY)"
 )
+_COLUMNS = Struct("!h").pack(6)
+_pack_place = Struct("!iqi16s").pack
 
 
 class OccurrenceIndex(PostgresReadModel):
@@ -67,6 +72,8 @@ class OccurrenceIndex(PostgresReadModel):
         | check.EVENTS
         | service.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
+        | delivery.EVENTS
     )
     emptied_by = "TRUNCATE occurrences"
 
@@ -74,25 +81,23 @@ class OccurrenceIndex(PostgresReadModel):
         """The statements that bring the index from before `events` to after them.
 
         Raises Indigestible for an event that is neither folded nor ignored."""
-        alive: dict[UUID, list[_Row]] = {}
-        deleted: set[UUID] = set()
+        rows: list[_Row] = []
+        deleted: dict[UUID, int] = {}
         for recorded in events:
             match recorded.event:
                 case ErrorReported():
-                    alive.setdefault(recorded.stream_id, []).append(_row(recorded))
+                    rows.append(_row(recorded))
                 case ErrorDeleted():
-                    alive.pop(recorded.stream_id, None)
-                    deleted.add(recorded.stream_id)
+                    deleted[recorded.stream_id] = recorded.position
                 case event if type(event) not in self.ignores:
                     raise Indigestible(recorded, "occurrences neither folds nor ignores it")
-        rows = sorted((row for group in alive.values() for row in group), key=_position)
         statements: list[Statement] = []
         if deleted:
             statements.append((_DELETE, (sorted(deleted),)))
+            rows = [row for row in rows if row.position > deleted.get(row.error_id, 0)]
         if rows:
             statements.append((_OPEN_DAYS, (_days(rows),)))
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            statements.append((_INSERT, tuple(columns[:-1])))
+            statements.append((_COPY, (copied(map(_fields, rows)),)))
         return statements
 
 
@@ -119,8 +124,18 @@ def _row(recorded: Recorded[ErrorReported]) -> _Row:
     )
 
 
-def _position(row: _Row) -> int:
-    return row.position
+def _fields(row: _Row) -> bytes:
+    """A row as COPY takes it."""
+    return b"".join(
+        (
+            _COLUMNS,
+            text_field(row.app),
+            moment_field(row.occurred_at),
+            _pack_place(8, row.position, 16, row.error_id.bytes),
+            text_field(row.code),
+            text_field(row.user_id),
+        )
+    )
 
 
 def _days(rows: Iterable[_Row]) -> list[date]:

@@ -6,6 +6,9 @@ checkpoints themselves are looked at four times a second, so a lost message dela
 A read model can also go back: Redis was flushed, or restored from an old copy. Until it has
 reached again what the log held at that moment it is being rebuilt, and answers from it would be
 wrong in silence. `rebuilding` says so.
+
+And another version of it can become the live one. `space` follows as soon as that version has come
+as far as the one that was read until then, so that nothing seems to go back.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from bisect import bisect_left, insort
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import monotonic
 from typing import NamedTuple
 
@@ -22,6 +25,7 @@ from redis.exceptions import RedisError
 
 from domain.failures import Unavailable
 from projections.projection import POSITIONS, Keyspace
+from projections.versions import ACTIVE_CHANGED, Standing, as_standing, read_version, standing_keys
 
 POLL_SECONDS = 0.25
 
@@ -52,13 +56,25 @@ class _Waiter(NamedTuple):
 class _Watched:
     """One read model: its last known position, its waiters by position, its rebuild's target."""
 
-    def __init__(self, space: Keyspace) -> None:
-        self.checkpoint = space.checkpoint
+    def __init__(self, space: Keyspace, serves_from: int) -> None:
+        self.space = space
         self.position: int | None = None
+        self._code = space.version
+        self._serves_from = serves_from
         self.steps_back = 0
         self.target = 0
         self.waiters: list[_Waiter] = []
         self._numbers = 0
+
+    def wanted(self, standing: Standing) -> Keyspace:
+        """Where it is to be read."""
+        name = self.space.name
+        return Keyspace(name, read_version(name, self._code, self._serves_from, standing))
+
+    def read_at(self, space: Keyspace) -> None:
+        """Read another version from now on; what was made from this one is of the past."""
+        self.space = space
+        self.steps_back += 1
 
     def moved(self, position: int) -> None:
         """Take note of a position, and let go on who waited for it."""
@@ -87,12 +103,21 @@ class _Watched:
 class Positions:
     """The positions of some read models. `start` before use, `stop` after."""
 
-    def __init__(self, client: redis.Redis, keyspaces: Iterable[Keyspace], head: Head) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        keyspaces: Iterable[Keyspace],
+        head: Head,
+        serves_from: Mapping[str, int] | None = None,
+    ) -> None:
+        """`keyspaces` are those of the first builds of this code's folds; `serves_from` names,
+        where it is not 1, the oldest fold whose data this code can answer from."""
         self._client = client
         self._head = head
-        spaces = list(keyspaces)
-        self._watched = {space.name: _Watched(space) for space in spaces}
-        self._by_channel = {f"{s.name}.v{s.version}": s.name for s in spaces}
+        oldest = serves_from or {}
+        self._watched = {
+            space.name: _Watched(space, oldest.get(space.name, 1)) for space in keyspaces
+        }
         self._hurry = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -115,6 +140,10 @@ class Positions:
     def names(self) -> tuple[str, ...]:
         """The read models that are watched."""
         return tuple(self._watched)
+
+    def space(self, name: str) -> Keyspace:
+        """Where a read model is to be read now."""
+        return self._watched[name].space
 
     def position(self, name: str) -> int:
         """The last known position of a read model; 0 before it is known."""
@@ -163,12 +192,33 @@ class Positions:
 
     async def _look(self) -> None:
         watched = list(self._watched.values())
+        known = [one.position or 0 for one in watched]
         pipeline = self._client.pipeline(transaction=False)
+        for key in standing_keys():
+            pipeline.hgetall(key)
         for one in watched:
-            pipeline.get(one.checkpoint)
-        for one, value in zip(watched, await pipeline.execute(), strict=True):
-            await self._saw(one, _at(value))
+            pipeline.get(one.space.checkpoint)
+        active, kept, *values = await pipeline.execute()
+        standing = as_standing(active, kept)
+        for one, before, value in zip(watched, known, values, strict=True):
+            position = _at(value)
+            wanted = one.wanted(standing)
+            if wanted != one.space:
+                gone_back = position < before
+                position = await self._follow(one, wanted, position, gone_back=gone_back)
+            await self._saw(one, position)
         self._looked = monotonic()
+
+    async def _follow(
+        self, watched: _Watched, wanted: Keyspace, position: int, *, gone_back: bool
+    ) -> int:
+        """Read the wanted version from now on, if it has come as far as what is known, or if the
+        one that was read so far is no more. Returns the position of what is read."""
+        there = _at(await self._client.get(wanted.checkpoint))
+        if watched.position is None or gone_back or there >= watched.position:
+            watched.read_at(wanted)
+            return there
+        return position
 
     async def _saw(self, watched: _Watched, position: int) -> None:
         known = watched.position
@@ -181,7 +231,7 @@ class Positions:
                 watched.moved(position)
         elif position < known:
             # Messages run ahead of this look, so a step back is believed only when seen again.
-            again = _at(await self._client.get(watched.checkpoint))
+            again = _at(await self._client.get(watched.space.checkpoint))
             if again < known:
                 watched.steps_back += 1
                 watched.target = max(known, watched.target)
@@ -212,10 +262,12 @@ class Positions:
 
     def _hear(self, text: bytes) -> None:
         channel, _, position = text.decode().rpartition(" ")
-        name = self._by_channel.get(channel)
-        if name is None:
+        name, _, version = channel.rpartition(".v")
+        watched = self._watched.get(name)
+        if channel == ACTIVE_CHANGED:
+            self._hurry.set()
+        if watched is None or version != str(watched.space.version):
             return
-        watched = self._watched[name]
         if watched.position is not None and int(position) > watched.position:
             watched.moved(int(position))
         else:

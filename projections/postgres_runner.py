@@ -49,6 +49,18 @@ Checkpoint = tuple[int, int]
 """Version and position."""
 
 
+def execute(
+    connection: psycopg.Connection[Any], statement: LiteralString, arguments: tuple[Any, ...]
+) -> None:
+    """Execute what a fold asks for."""
+    if statement.startswith("COPY "):
+        (data,) = arguments
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(data)
+    else:
+        connection.execute(statement, arguments)
+
+
 class PostgresRunner:
     """Runs some read models against one log. The connection must be in autocommit mode; its errors
     are left to the caller, except for rows that PostgreSQL refuses."""
@@ -146,7 +158,7 @@ class PostgresRunner:
             if self._checkpoint(model, _LOCKED) != expected:
                 return False
             for statement, arguments in statements:
-                self._connection.execute(statement, arguments)
+                execute(self._connection, statement, arguments)
             self._connection.execute(_MOVE, (model.version, reaches, model.name))
         return True
 

@@ -23,7 +23,7 @@ Write = tuple[str | bytes | int | float, ...]
 """One Redis command with its arguments, such as ("SET", key, value)."""
 
 Statement = tuple[LiteralString, tuple[Any, ...]]
-"""One SQL statement with its arguments."""
+"""One SQL statement with its arguments; of a COPY ... FROM STDIN, what it is sent (bytes)."""
 
 ACTIVE = "errata:active"
 """Redis hash: read model name -> the version that is live."""
@@ -54,7 +54,7 @@ class Page(msgspec.Struct, frozen=True):
 
 class Keyspace(msgspec.Struct, frozen=True):
     """Where one version of a read model lives. The braces keep all its keys, its checkpoint with
-    them, on one slot of a Redis Cluster."""
+    them, on one slot of a Redis Cluster. How versions are numbered: projections/versions.py."""
 
     name: str
     version: int
@@ -71,10 +71,15 @@ class Keyspace(msgspec.Struct, frozen=True):
 
 
 class ReadModel(ABC):
-    """A read model. Subclasses say what they fold and what they leave aside."""
+    """A read model. Subclasses say what they fold and what they leave aside.
+
+    `version` is that of the fold, and `serves_from` the oldest whose data its queries can still
+    answer from: what is live when new code starts goes on being read until the new version is
+    built. A change of the keys or their contents that the queries need raises `serves_from` too."""
 
     name: ClassVar[str]
     version: ClassVar[int]
+    serves_from: ClassVar[int] = 1
     folds: ClassVar[frozenset[type[Event]]]
     ignores: ClassVar[frozenset[type[Event]]]
 

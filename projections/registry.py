@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from projections.codes import Codes
 from projections.dashboard_trends import DashboardTrends
+from projections.directory.alert_history import AlertHistory
 from projections.directory.api_keys import ApiKeys
 from projections.directory.apps import Apps
 from projections.directory.checks import Checks
@@ -32,6 +33,7 @@ READ_MODELS: tuple[RedisReadModel, ...] = (
     Codes(),
     DashboardTrends(),
     SourceMaps(),
+    AlertHistory(),
 )
 """Those that live in Redis."""
 

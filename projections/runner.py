@@ -9,7 +9,7 @@ else has been there: nothing of that read model is written, and the runner looks
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -80,6 +80,15 @@ def stopped_key(keyspace: Keyspace) -> str:
     return f"{keyspace.prefix}stopped"
 
 
+def _moved(keyspace: Keyspace, page: Page, writes: Sequence[Write]) -> _Change:
+    """What brings a read model to the end of a page."""
+    # Whoever moves on says so, for it may have been another worker that stood still.
+    goes_on = ("DEL", stopped_key(keyspace))
+    checkpoint = ("SET", keyspace.checkpoint, page.end)
+    announce = ("PUBLISH", POSITIONS, f"{keyspace.name}.v{keyspace.version} {page.end}")
+    return _Change(keyspace, page.start, (*writes, goes_on, checkpoint, announce), page.end)
+
+
 class Runner:
     """Runs some read models against one log."""
 
@@ -89,42 +98,55 @@ class Runner:
         client: redis.Redis,
         read_models: Sequence[RedisReadModel],
         *,
+        live: Iterable[Keyspace] | None = None,
+        beside: Iterable[Keyspace] = (),
         page_events: int = PAGE_EVENTS,
         observe: Callable[[str, int], None] = lambda name, position: None,
     ) -> None:
+        """`live` are the versions that are read, one or none of each read model; without it, the
+        first builds. `beside` are others of the same read models, which are only moved on: they
+        are begun, emptied and announced by whoever builds them."""
         self._log = log_source
         self._redis = client
-        self._models = {model.keyspace(): model for model in read_models}
+        models = {model.name: model for model in read_models}
+        self._live = [model.keyspace() for model in read_models] if live is None else list(live)
+        self._models = {space: models[space.name] for space in (*self._live, *beside)}
         self._page_events = page_events
         self._observe = observe
         self.stopped: dict[str, Stopped] = {}
 
     def announce_versions(self) -> None:
         """Make the code's versions the live ones where no version is live yet."""
-        for keyspace in self._models:
+        for keyspace in self._live:
             self._redis.hsetnx(ACTIVE, keyspace.name, keyspace.version)
 
     def positions(self) -> dict[Keyspace, int | None]:
-        """Where each read model stands, as its checkpoint says; None where there is none."""
+        """Where each live version stands, as its checkpoint says; None where there is none."""
+        return self._positions(self._live)
+
+    def _positions(self, spaces: Iterable[Keyspace]) -> dict[Keyspace, int | None]:
+        spaces = tuple(spaces)
         pipeline = self._redis.pipeline(transaction=False)
-        for keyspace in self._models:
+        for keyspace in spaces:
             pipeline.get(keyspace.checkpoint)
         values = pipeline.execute()
         return {
             space: None if value is None else int(value)
-            for space, value in zip(self._models, values, strict=True)
+            for space, value in zip(spaces, values, strict=True)
         }
 
     def step(self) -> bool:
         """One page for every read model that is behind. Returns whether any moved."""
         # The head comes second: a checkpoint that another worker moves on meanwhile must not seem
         # to be ahead of the log.
-        positions = self.positions()
+        positions = self._positions(self._models)
         head = self._log.head()
         at: dict[int, list[Keyspace]] = defaultdict(list)
         moved = False
         for keyspace, position in positions.items():
             if position is None or not 0 <= position <= head:
+                if keyspace not in self._live:
+                    continue
                 moved = self._start_over(keyspace, position) or moved
             elif position < head:
                 at[position].append(keyspace)
@@ -142,7 +164,14 @@ class Runner:
         if not events:
             return False
         page = Page(position, events[-1].position, tuple(events))
-        changes = [self._fold(keyspace, page) for keyspace in keyspaces]
+        # Most pages hold nothing but what most read models ignore.
+        kinds = {type(recorded.event) for recorded in events}
+        changes = [
+            _moved(keyspace, page, ())
+            if kinds <= self._models[keyspace].ignores
+            else self._fold(keyspace, page)
+            for keyspace in keyspaces
+        ]
         return self._move_on([change for change in changes if change is not None])
 
     def _fold(self, keyspace: Keyspace, page: Page) -> _Change | None:
@@ -157,11 +186,7 @@ class Runner:
                 return self._fold(keyspace, Page(page.start, bad.position - 1, before))
             self._stop(keyspace, bad.position, str(bad.event_id), reason)
             return None
-        # Whoever moves on says so, for it may have been another worker that stood still.
-        goes_on = ("DEL", stopped_key(keyspace))
-        checkpoint = ("SET", keyspace.checkpoint, page.end)
-        announce = ("PUBLISH", POSITIONS, f"{keyspace.name}.v{keyspace.version} {page.end}")
-        return _Change(keyspace, page.start, (*writes, goes_on, checkpoint, announce), page.end)
+        return _moved(keyspace, page, writes)
 
     def _culprit(
         self, keyspace: Keyspace, page: Page, error: Exception
@@ -184,8 +209,9 @@ class Runner:
         groups = [[change] for change in changes] if alone else [changes]
         written = [change for group in groups if group for change in self._guarded(group)]
         for change in written:
-            self.stopped.pop(change.keyspace.name, None)
-            self._observe(change.keyspace.name, change.reaches)
+            if change.keyspace in self._live:
+                self.stopped.pop(change.keyspace.name, None)
+                self._observe(change.keyspace.name, change.reaches)
         return bool(written)
 
     def _guarded(self, changes: Sequence[_Change]) -> Sequence[_Change]:
@@ -254,9 +280,10 @@ class Runner:
 
     def _stop(self, keyspace: Keyspace, position: int, event_id: str, reason: str) -> None:
         stopped = Stopped(keyspace.name, position, event_id, reason)
-        if self.stopped.get(keyspace.name) != stopped:
-            log.error("read model stopped", **msgspec.structs.asdict(stopped))
-        self.stopped[keyspace.name] = stopped
+        if keyspace in self._live:
+            if self.stopped.get(keyspace.name) != stopped:
+                log.error("read model stopped", **msgspec.structs.asdict(stopped))
+            self.stopped[keyspace.name] = stopped
         # Said again each time, as Redis may have lost it, and only while nobody has moved on.
         said: Write = ("SET", stopped_key(keyspace), msgspec.json.encode(stopped))
         self._alone(keyspace, position - 1, said)

@@ -18,10 +18,12 @@ import msgspec
 from redis.asyncio import Redis
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -61,6 +63,8 @@ class ServiceUptime(RedisReadModel):
         | incident.EVENTS
         | check.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
+        | delivery.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

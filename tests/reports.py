@@ -8,8 +8,9 @@ from uuid import UUID
 
 import psycopg
 
-from domain.error_group import GroupingRecord, Occurrence, ReportError
+from domain.error_group import ReportError
 from domain.message import Context
+from domain.occurrence import GroupingRecord, Occurrence
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SOMEBODY = Context("key:test", "request", "command")

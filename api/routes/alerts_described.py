@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.alert_schemas import AlertRuleBody, AlertRuleChange, AlertRuleListBody, AlertRuleRequest
+from api.alert_schemas import (
+    AlertHistoryBody,
+    AlertRuleBody,
+    AlertRuleChange,
+    AlertRuleListBody,
+    AlertRuleRequest,
+    SilenceRequest,
+)
 from api.directory import OFFSET
-from api.operations import CURSOR, LIMIT, MIN_POSITION, Body, Operation, Reply, choice, text
+from api.operations import CURSOR, LIMIT, MIN_POSITION, AsOf, Body, Operation, Reply, choice, text
 from api.versions import IF_MATCH
 from domain.permissions import Permission
 
@@ -48,6 +55,8 @@ RULE_ANSWER: dict[str, Any] = {
     "open_incident": False,
     "app": "default",
     "last_triggered": None,
+    "firing": 0,
+    "silenced_until": None,
     "version": 1,
     "created_at": "2025-08-29T12:00:00Z",
     "updated_at": "2025-08-29T12:00:00Z",
@@ -81,6 +90,7 @@ LIST_RULES = Operation(
         )
     },
     failures=(400, 503),
+    as_of=AsOf(("alert_rules",)),
 )
 
 CREATE_RULE = Operation(
@@ -101,6 +111,7 @@ GET_RULE = Operation(
     parameters=(MIN_POSITION,),
     replies={200: Reply("The rule.", AlertRuleBody, example=RULE_ANSWER)},
     failures=(400, 404, 503),
+    as_of=AsOf(("alert_rules",)),
 )
 
 CHANGE_RULE = Operation(
@@ -131,4 +142,101 @@ DELETE_RULE = Operation(
     parameters=(IF_MATCH,),
     replies={204: Reply("It is gone.", position=True)},
     failures=(400, 404, 409, 503),
+)
+
+SILENCE_RULE = Operation(
+    summary="Silence an alert rule",
+    tag="alerts",
+    permission=Permission.WRITE,
+    description=(
+        "Until the time given, the rule's alerts are still recorded, and neither send messages nor "
+        "open incidents; null ends that. What the rule says, and so its version, stays."
+    ),
+    parameters=(IF_MATCH,),
+    body=Body(SilenceRequest, {"until": {"until": "2099-01-01T00:00:00Z"}, "end": {"until": None}}),
+    replies={
+        200: Reply(
+            "The rule.",
+            AlertRuleBody,
+            example={**RULE_ANSWER, "silenced_until": "2099-01-01T00:00:00Z"},
+            position=True,
+        )
+    },
+    failures=(400, 404, 409, 413, 415, 503),
+)
+
+_TRIGGERED: dict[str, Any] = {
+    "kind": "triggered",
+    "position": 4711,
+    "at": "2025-08-29T12:30:00.25Z",
+    "recorded_at": "2025-08-29T12:30:01Z",
+    "error_id": None,
+    "triggered": {
+        "rule_version": 1,
+        "severity": "medium",
+        "condition": RULE["condition"],
+        "explained": "More than 50 occurrences within 5 minutes.",
+        "value": 51,
+        "values": [51],
+        "threshold": 50,
+        "window": "5m",
+        "at_least": True,
+        "since": "2025-08-29T12:26:10Z",
+        "first_position": 4655,
+        "last_position": 4709,
+        "error_message": None,
+        "environment": "production",
+        "source": "backend",
+        "silenced": False,
+        "reminder": False,
+        "incident_id": None,
+    },
+    "recovered": None,
+    "notification": None,
+}
+
+_NOTIFICATION: dict[str, Any] = {
+    "kind": "notification",
+    "position": 4712,
+    "at": "2025-08-29T12:30:00.25Z",
+    "recorded_at": "2025-08-29T12:30:01Z",
+    "error_id": None,
+    "triggered": None,
+    "recovered": None,
+    "notification": {
+        "id": "b4b7d1a6-3c0e-5f0b-9c64-6a5a1e8b2f10",
+        "channel": "slack",
+        "status": "retrying",
+        "title": "High Error Rate",
+        "text": "More than 50 occurrences within 5 minutes: at least 51.",
+        "alerts": 1,
+        "attempts": [
+            {
+                "attempt": 1,
+                "at": "2025-08-29T12:30:11Z",
+                "succeeded": False,
+                "reason": "no answer within 10 s",
+                "next_attempt_at": "2025-08-29T12:30:16Z",
+            }
+        ],
+    },
+}
+
+GET_HISTORY = Operation(
+    summary="What an alert rule has done",
+    tag="alerts",
+    permission=Permission.READ,
+    description=(
+        "Its triggers, recoveries and notifications with every attempt to send them, newest first. "
+        "A rule keeps its newest 1,000; what was done to the rule itself is under `changes`."
+    ),
+    parameters=(LIMIT, CURSOR, MIN_POSITION),
+    replies={
+        200: Reply(
+            "A page of its history.",
+            AlertHistoryBody,
+            example={"history": [_NOTIFICATION, _TRIGGERED], "limit": 50, "next_cursor": None},
+        )
+    },
+    failures=(400, 404, 503),
 )

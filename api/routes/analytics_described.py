@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.analytics import StatsBody, TrendsBody
-from api.operations import MIN_POSITION, Operation, Parameter, Reply, text
+from api.operations import MIN_POSITION, AsOf, Operation, Parameter, Reply, text
 from domain.permissions import Permission
 from projections.stats import BUCKETS, PERIODS
 
@@ -65,6 +65,7 @@ GET_STATS = Operation(
     parameters=(_APP, MIN_POSITION),
     replies={200: Reply("The statistics.", StatsBody, example=_STATS)},
     failures=(400, 503),
+    as_of=AsOf(("stats",)),
 )
 
 GET_TRENDS = Operation(
@@ -96,4 +97,5 @@ GET_TRENDS = Operation(
     ),
     replies={200: Reply("The trend.", TrendsBody, example=_TRENDS)},
     failures=(400, 503),
+    as_of=AsOf(("stats",)),
 )

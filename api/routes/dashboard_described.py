@@ -15,7 +15,7 @@ from api.dashboard_schemas import (
     DashboardErrorsBody,
     DashboardTrendsBody,
 )
-from api.operations import MIN_POSITION, Operation, Parameter, Reply, text
+from api.operations import MIN_POSITION, AsOf, Operation, Parameter, Reply, text
 from api.query import MAX_OFFSET
 from domain.permissions import Permission
 
@@ -123,6 +123,7 @@ GET_DASHBOARD_TRENDS = Operation(
         200: Reply("The trend.", DashboardTrendsBody, enveloped=False, example=TRENDS_EXAMPLE)
     },
     failures=(400,),
+    as_of=AsOf(("dashboard_trends",)),
 )
 
 LIST_DASHBOARD_CODES = Operation(
@@ -134,6 +135,7 @@ LIST_DASHBOARD_CODES = Operation(
     parameters=(_APP_ID, MIN_POSITION),
     replies={200: Reply("All codes.", DashboardCodesBody, enveloped=False, example=CODES_EXAMPLE)},
     failures=(400,),
+    as_of=AsOf(("codes",)),
 )
 
 LIST_DASHBOARD_APPS = Operation(
@@ -147,4 +149,5 @@ LIST_DASHBOARD_APPS = Operation(
         200: Reply("The applications.", DashboardAppsBody, enveloped=False, example=APPS_EXAMPLE)
     },
     failures=(400,),
+    as_of=AsOf(("apps",)),
 )

@@ -7,6 +7,7 @@ from api.operations import (
     CURSOR,
     LIMIT,
     MIN_POSITION,
+    AsOf,
     Body,
     Operation,
     Parameter,
@@ -21,6 +22,8 @@ from api.schemas import (
     BulkRequest,
     ErrorBody,
     ErrorListBody,
+    MuteBody,
+    MuteRequest,
     OccurrenceListBody,
     StandingBody,
 )
@@ -56,6 +59,7 @@ LIST_ERRORS = Operation(
     ),
     replies={200: Reply("A page of errors.", ErrorListBody, example=examples.ERROR_LIST)},
     failures=(400, 503),
+    as_of=AsOf(("error_groups",)),
 )
 
 GET_ERROR = Operation(
@@ -65,6 +69,7 @@ GET_ERROR = Operation(
     parameters=(MIN_POSITION,),
     replies={200: Reply("The error.", ErrorBody, example=examples.ERROR)},
     failures=(400, 404, 503),
+    as_of=AsOf(("error_groups",), stream="error_id"),
 )
 
 RESOLVE_ERROR = Operation(
@@ -84,6 +89,43 @@ REOPEN_ERROR = Operation(
     permission=Permission.WRITE,
     description="An open error stays as it is.",
     replies={200: Reply("It is open.", StandingBody, example={"status": "open"}, position=True)},
+    failures=(400, 404, 503),
+)
+
+MUTE_ERROR = Operation(
+    summary="Mute an error",
+    tag="errors",
+    permission=Permission.WRITE,
+    description=(
+        "A muted error alerts nobody: until a time, until the `count`-th occurrence from now on, "
+        "which alerts again, or until it is unmuted. Its occurrences are stored and counted as "
+        "ever; deleting it ends the mute. Another mute takes the place of the one before."
+    ),
+    body=Body(
+        MuteRequest,
+        {
+            "count": {"count": 100},
+            "until": {"until": "2099-01-01T00:00:00Z"},
+            "until unmuted": {},
+        },
+    ),
+    replies={200: Reply("It is muted.", MuteBody, example=examples.MUTED, position=True)},
+    failures=(400, 404, 413, 415, 503),
+)
+
+UNMUTE_ERROR = Operation(
+    summary="End the mute of an error",
+    tag="errors",
+    permission=Permission.WRITE,
+    description="An error that is not muted stays as it is.",
+    replies={
+        200: Reply(
+            "It is not muted.",
+            MuteBody,
+            example={**examples.MUTED, "muted": False, "muted_count_left": None},
+            position=True,
+        )
+    },
     failures=(400, 404, 503),
 )
 
@@ -121,4 +163,5 @@ LIST_OCCURRENCES = Operation(
         200: Reply("A page of occurrences.", OccurrenceListBody, example=examples.OCCURRENCE_LIST)
     },
     failures=(400, 404, 503),
+    as_of=AsOf(),
 )

@@ -154,6 +154,7 @@ def _answer(committed: Committed, *, status: int = 200) -> Answer:
         version=state.version,
         created_at=state.opened_at,
         updated_at=state.updated_at,
+        rule_id=state.rule_id,
     )
     body = encode_json(IncidentBody(**_fields(incident)))
     return success(body, status=status, position=committed.position, version=incident.version)
@@ -163,6 +164,7 @@ def _fields(incident: ListedIncident) -> dict[str, Any]:
     return {
         "id": incident.id,
         "app": incident.app,
+        "rule_id": incident.rule_id,
         "version": incident.version,
         "created_at": incident.created_at,
         "updated_at": incident.updated_at,

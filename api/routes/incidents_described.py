@@ -16,6 +16,7 @@ from api.operations import (
     CURSOR,
     LIMIT,
     MIN_POSITION,
+    AsOf,
     Body,
     Operation,
     Parameter,
@@ -43,6 +44,7 @@ INCIDENT_ANSWER: dict[str, Any] = {
     "id": "3e0d2a4c-1b5f-4c8e-a6d7-9f8e7d6c5b4a",
     **INCIDENT,
     "status": "open",
+    "rule_id": None,
     "app": "default",
     "version": 1,
     "created_at": "2025-08-29T14:30:00Z",
@@ -117,6 +119,7 @@ LIST_INCIDENTS = Operation(
         )
     },
     failures=(400, 503),
+    as_of=AsOf(("incidents",)),
 )
 
 OPEN_INCIDENT = Operation(
@@ -137,6 +140,7 @@ GET_INCIDENT = Operation(
     parameters=(MIN_POSITION,),
     replies={200: Reply("The incident.", IncidentDetailBody, example=_DETAIL)},
     failures=(400, 404, 503),
+    as_of=AsOf(("incidents",), stream="incident_id"),
 )
 
 CHANGE_INCIDENT = Operation(

@@ -38,7 +38,7 @@ async def ingest(request: Call) -> Answer:
         events = read_batch(body)
     app = await _app_of(request, events)
     commands = await _commands(request, events, app)
-    committed = await request.container.store.execute_all(commands, request.context)
+    committed = await request.container.store.execute_all(commands, request.report_context)
     return plain(AcceptedBody(accepted=len(events)), position=committed[-1].position)
 
 

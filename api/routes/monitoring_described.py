@@ -10,7 +10,7 @@ from api.monitoring_schemas import (
     PerformanceBody,
     UptimeBody,
 )
-from api.operations import MIN_POSITION, Operation, Parameter, Reply, text
+from api.operations import MIN_POSITION, AsOf, Operation, Parameter, Reply, text
 from domain.observation import TIMEFRAMES
 from domain.permissions import Permission
 
@@ -170,4 +170,5 @@ GET_UPTIME = Operation(
     parameters=(text("service", "A service's name, or a check's id.", "Database"), MIN_POSITION),
     replies={200: Reply("The uptime.", UptimeBody, example=_UPTIME)},
     failures=(400, 404, 503),
+    as_of=AsOf(("uptime",)),
 )

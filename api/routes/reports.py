@@ -53,7 +53,7 @@ async def report_error(request: Call) -> Answer:
     report = read_report(await request.json_body())
     app = await request.parts.applications.for_report(request.auth, _one(report.app, named))
     command = to_command(report, app, sender, container.scrubber, container.clock())
-    committed = await container.store.execute(command, request.context)
+    committed = await container.store.execute(command, request.report_context)
     if committed.known is not None:
         document = await _group_of(request, committed.known, committed)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.operations import MIN_POSITION, Body, Operation, Reply
+from api.operations import MIN_POSITION, AsOf, Body, Operation, Reply
 from api.settings_schemas import AppListBody, AppRequest, NewAppBody
 from domain.permissions import Permission
 
@@ -16,6 +16,7 @@ LIST_APPS = Operation(
     parameters=(MIN_POSITION,),
     replies={200: Reply("The applications.", AppListBody, example={"apps": [_APP]})},
     failures=(400,),
+    as_of=AsOf(("apps",)),
 )
 
 REGISTER_APP = Operation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.operations import MIN_POSITION, Body, Operation, Reply
+from api.operations import MIN_POSITION, AsOf, Body, Operation, Reply
 from api.settings_schemas import IntegrationBody, IntegrationListBody, IntegrationRequest
 from domain.permissions import Permission
 
@@ -70,6 +70,7 @@ LIST_INTEGRATIONS = Operation(
         )
     },
     failures=(400,),
+    as_of=AsOf(("integrations",)),
 )
 
 CONFIGURE_INTEGRATION = Operation(
@@ -79,9 +80,9 @@ CONFIGURE_INTEGRATION = Operation(
     description=(
         "Replaces the configuration as a whole; `null` takes it away. `slack`: webhook_url, "
         "channel. `email`: smtp_server, from_email, to, username, password, tls (starttls, tls, "
-        "none). `webhook`: url, and a secret that signs the body with HMAC-SHA256 in "
-        "`X-Errata-Signature`. Each may be an `apprise_url` instead; `sms` always is. The whole is "
-        "encrypted before it is stored."
+        "none). `webhook`: url, and a secret that signs the time and the body with HMAC-SHA256 in "
+        "`X-Errata-Timestamp` and `X-Errata-Signature`. Each may be an `apprise_url` instead; "
+        "`sms` always is. The whole is encrypted before it is stored."
     ),
     body=Body(IntegrationRequest, {name: {"config": config} for name, config in _CONFIGS.items()}),
     replies={200: Reply("The integration.", IntegrationBody, example=_EMAIL, position=True)},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.operations import MIN_POSITION, Body, Operation, Reply
+from api.operations import MIN_POSITION, AsOf, Body, Operation, Reply
 from api.settings_schemas import ApiKeyListBody, ApiKeyRequest, NewApiKeyBody
 from domain.permissions import Permission
 
@@ -31,6 +31,7 @@ LIST_API_KEYS = Operation(
     parameters=(MIN_POSITION,),
     replies={200: Reply("The keys.", ApiKeyListBody, example={"api_keys": [_LISTED]})},
     failures=(400,),
+    as_of=AsOf(("api_keys",)),
 )
 
 CREATE_API_KEY = Operation(

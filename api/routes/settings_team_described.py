@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.operations import MIN_POSITION, Body, Operation, Reply
+from api.operations import MIN_POSITION, AsOf, Body, Operation, Reply
 from api.settings_schemas import (
     AcceptRequest,
     InvitedBody,
@@ -37,6 +37,7 @@ LIST_MEMBERS = Operation(
     parameters=(MIN_POSITION,),
     replies={200: Reply("The team.", MemberListBody, example={"members": [_SEEN]})},
     failures=(400,),
+    as_of=AsOf(("members",)),
 )
 
 INVITE_MEMBER = Operation(

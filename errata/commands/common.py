@@ -118,13 +118,17 @@ def explain(error: Exception) -> Failure | None:
     from redis.exceptions import RedisError
 
     from domain.failures import DomainError, Unavailable
+    from errata.folding import FolderEnded
     from errata.http_server import CannotListen
     from errata.instance import StartFailed
+    from errata.verification import CannotVerify
+    from infra.audit_check import NotProved
     from infra.embedded import EmbeddedError, FolderInUseError
     from infra.event_store.archive import ArchiveDamaged
     from infra.event_store.migrations import SchemaTooNew
     from infra.retention import RetentionBusy
     from infra.settings import SettingsError
+    from projections.verification import MovedBack
 
     codes: Mapping[type[Exception], int] = {
         SettingsError: USAGE,
@@ -134,8 +138,12 @@ def explain(error: Exception) -> Failure | None:
         Unavailable: AWAY,
         SchemaTooNew: REFUSED,
         ArchiveDamaged: REFUSED,
+        NotProved: REFUSED,
         RetentionBusy: REFUSED,
         StartFailed: REFUSED,
+        CannotVerify: REFUSED,
+        MovedBack: REFUSED,
+        FolderEnded: AWAY,
         psycopg.OperationalError: AWAY,
         psycopg.Error: REFUSED,
         RedisError: AWAY,

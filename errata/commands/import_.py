@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 @data_dir_option
 @json_option
 def import_lines(file: IO[bytes], app_id: str | None, data_dir: Path | None, as_json: bool) -> int:
-    """Import JSON lines: bodies of POST /api/errors, or events of POST /api/v1/ingest.
+    """Import JSON lines: bodies of POST /api/errors, or events of POST /api/v1/ingest; or a whole
+    log that errata audit export --verbatim has written, into an empty one.
 
     FILE may be - for stdin. Safe to break off and to repeat: what was stored is known by its id,
     and a line without one by its text and its number. Bad lines are named on stderr and left out;
@@ -41,11 +42,16 @@ def import_lines(file: IO[bytes], app_id: str | None, data_dir: Path | None, as_
     \b
     Examples:
       errata import errors.jsonl
+      errata import log.ndjson
       errata import --app shop errors.jsonl
       zcat errors.jsonl.gz | errata import -
     """
     import asyncio
 
+    from errata.restoring import is_export
+
+    if is_export(_beginning(file)):
+        return _restore(file, app_id, data_dir, as_json)
     with services(data_dir) as settings:
         done = asyncio.run(_import(settings, file, app_id))
     if as_json:
@@ -53,6 +59,33 @@ def import_lines(file: IO[bytes], app_id: str | None, data_dir: Path | None, as_
     else:
         say(f"Stored {done.stored:,}, known before {done.known:,}, bad lines {done.bad:,}.")
     return REFUSED if done.bad else 0
+
+
+def _beginning(file: IO[bytes]) -> bytes:
+    """The first bytes, which stay to be read."""
+    import io
+
+    return file.peek(100) if isinstance(file, io.BufferedReader) else b""
+
+
+def _restore(file: IO[bytes], app_id: str | None, data_dir: Path | None, as_json: bool) -> int:
+    from errata.restoring import restore
+    from infra.audit_check import check
+
+    if app_id is not None:
+        raise click.BadParameter("--app cannot change the events of an exported log.")
+    if _size_of(file) is not None:
+        check(file)  # first, so that nothing is stored of one that is not whole
+        file.seek(0)
+    with services(data_dir) as settings:
+        done = restore(
+            settings.database_url_or_fail(), file, partition_events=settings.partition_events
+        )
+    if as_json:
+        print_json({"stored": done.stored, "known": done.known, "bad": 0})
+    else:
+        say(f"Stored {done.stored:,} events of the log, known before {done.known:,}.")
+    return 0
 
 
 async def _import(settings: Settings, file: IO[bytes], app_id: str | None) -> Done:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @data_dir_option
 @json_option
 def status(data_dir: Path | None, as_json: bool) -> int:
-    """Show the log's head, where each read model stands, the services and who is alive.
+    """Show the log's head, where each read model and alerting stand, the services and who is
+    alive.
 
     Exit code 3 when PostgreSQL or Redis is away, 1 when a read model has stopped at an event.
 
@@ -56,7 +57,8 @@ def _print(condition: Condition) -> None:
         f", recorded {condition.recorded_at:%Y-%m-%d %H:%M:%S}" if condition.recorded_at else ""
     )
     click.echo(f"Log head   {'unknown' if condition.head is None else condition.head}{recorded}")
-    click.echo(f"Processes  {_processes(condition)}\n")
+    click.echo(f"Processes  {_processes(condition)}")
+    click.echo(f"Alerting   {_alerting(condition)}\n")
     rows = [
         (
             *(f"{model.name}.v{model.version}", model.position, model.lag_events),
@@ -73,6 +75,18 @@ def _print(condition: Condition) -> None:
                 f"{stopped.name} stopped at position {stopped.position}"
                 f" (event {stopped.event_id}): {stopped.reason}"
             )
+
+
+def _alerting(condition: Condition) -> str:
+    known = condition.alerting
+    if known is None:
+        return "unknown"
+    waiting = known.notifications_waiting
+    shown = (
+        f"at position {known.position}, {known.lag_events} behind, "
+        f"{waiting} {'notification' if waiting == 1 else 'notifications'} waiting"
+    )
+    return f"{shown}; stands still: {known.problem}" if known.problem else shown
 
 
 def _processes(condition: Condition) -> str:

@@ -30,6 +30,9 @@ save ""
 set-proc-title no
 client-output-buffer-limit normal 256mb 128mb 60
 client-output-buffer-limit pubsub 32mb 8mb 60
+# A small hash is a list, gone through for every field that is looked up: the default of 512 costs
+# more than the memory that it saves. Redis 7 has 128 as well.
+hash-max-ziplist-entries 128
 """
 
 

@@ -14,9 +14,11 @@ from psycopg import AsyncConnection
 
 from domain.catalog import DECIDERS, KINDS
 from domain.decider import Decider
+from infra.event_store import arrays
 from infra.event_store import statements as sql
+from infra.event_store.arrays import byte_strings, int4s, int8s, texts, uuids
 from infra.event_store.batch import Batch, Stream, Unit
-from infra.event_store.codec import COPY_END, COPY_HEADER, Row, copy_row, to_row
+from infra.event_store.codec import Row, copy_rows, to_rows
 
 IDLE_IN_TRANSACTION = "5s"
 """A writer that freezes with the lock in its hand loses its transaction after this time."""
@@ -92,7 +94,7 @@ class Appender:
                 return
             # 4. write events, states and the head, and commit; from the moment COMMIT may be on
             # its way until the answer the outcome is unknown
-            rows = [to_row(recorded) for recorded in batch.events]
+            rows = to_rows(batch.events)
             if len(rows) > FEW_EVENTS:
                 await _copy(connection, rows)
             commit_sent = batch.events[0].event_id
@@ -138,6 +140,7 @@ class Appender:
                 self._connection = await AsyncConnection.connect(
                     self._url, autocommit=True, application_name="errata committer"
                 )
+                arrays.register(self._connection)
                 await self._connection.execute(_BOUND_TRANSACTIONS, (IDLE_IN_TRANSACTION,))
         return self._connection
 
@@ -157,10 +160,10 @@ class Appender:
             await connection.execute("BEGIN")
             lock = await connection.execute(sql.LOCK_HEAD)
             loaded = connection.cursor(binary=True)
-            await loaded.execute(sql.LOAD_STREAMS, (_uuids(deciders),))
+            await loaded.execute(sql.LOAD_STREAMS, (uuids(deciders),))
             known = None
             if chosen:
-                known = await connection.execute(sql.KNOWN_EVENTS, (_uuids(chosen),))
+                known = await connection.execute(sql.KNOWN_EVENTS, (uuids(chosen),))
         head = await lock.fetchone()
         assert head is not None
         position, recorded_at = head
@@ -196,33 +199,29 @@ async def state_of(
 
 async def _copy(connection: AsyncConnection[Any], rows: Sequence[Row]) -> None:
     async with connection.cursor() as cursor, cursor.copy(sql.COPY_EVENTS) as copy:
-        await copy.write(b"".join((COPY_HEADER, *map(copy_row, rows), COPY_END)))
-
-
-def _uuids(ids: Iterable[UUID]) -> str:
-    """UUIDs as the text of an array: of many, psycopg's own takes several times as long."""
-    return "{" + ",".join([one.hex for one in ids]) + "}"
+        await copy.write(copy_rows(rows))
 
 
 def _event_columns(rows: Sequence[Row]) -> tuple[Any, ...]:
     return (
         rows[0].recorded_at,
-        [row.position for row in rows],
-        [row.stream_id for row in rows],
-        [row.stream_version for row in rows],
-        [row.name for row in rows],
-        [row.event_id for row in rows],
-        [row.metadata for row in rows],
-        [row.data for row in rows],
+        int8s([row.position for row in rows]),
+        uuids([row.stream_id for row in rows]),
+        int8s([row.stream_version for row in rows]),
+        texts([row.name for row in rows]),
+        uuids([row.event_id for row in rows]),
+        byte_strings([row.metadata for row in rows]),
+        byte_strings([row.data for row in rows]),
     )
 
 
 def _stream_columns(batch: Batch) -> tuple[Any, ...]:
     changed = batch.changed
+    streams = changed.values()
     return (
-        _uuids(changed),
-        [stream.decider.kind for stream in changed.values()],
-        [stream.version for stream in changed.values()],
-        [_encode(stream.state) for stream in changed.values()],
-        [stream.decider.state_schema for stream in changed.values()],
+        uuids(changed),
+        texts([stream.decider.kind for stream in streams]),
+        int8s([stream.version for stream in streams]),
+        byte_strings([_encode(stream.state) for stream in streams]),
+        int4s([stream.decider.state_schema for stream in streams]),
     )

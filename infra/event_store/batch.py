@@ -73,10 +73,14 @@ class Batch:
         self.position = position
         self.recorded_at = recorded_at
         self.events: list[Recorded[Any]] = []
-        self.changed: dict[UUID, Stream] = {}
         self._streams = dict(streams)
         self._known = dict(known)
         self._journal: list[_Step] = []
+
+    @property
+    def changed(self) -> dict[UUID, Stream]:
+        """The streams that have new events, each as it is after its last one."""
+        return {step.stream_id: self._streams[step.stream_id] for step in self._journal}
 
     def decide(self, units: Iterable[Unit]) -> None:
         """Give every unit its outcome; a refused or broken one fails alone."""
@@ -91,24 +95,26 @@ class Batch:
 
     def _one(self, command: Command, context: Context) -> Committed:
         """Decide one command. Changes the batch only at its end, so a failure leaves no trace."""
-        if command.event_id is not None and command.event_id in self._known:
-            return Committed(None, (), self.position, self._known[command.event_id])
+        chosen = command.event_id
+        known = self._known.get(chosen) if chosen is not None else None
+        if known is not None:
+            return Committed(None, (), self.position, known)
         stream_id = command.stream_id
         decider = DECIDERS[type(command)]
-        stream = self._streams.get(stream_id) or Stream(decider, 0, decider.initial)
+        before = self._streams.get(stream_id)
+        stream = before or Stream(decider, 0, decider.initial)
         if stream.decider.kind != decider.kind:
             raise NotFound(f"{stream_id} is of another kind")
         events = stream.decider.decide(stream.state, command)
         state = stream.state
         recorded: list[Recorded[Any]] = []
         for number, event in enumerate(events, start=1):
-            event_id = command.event_id if number == 1 else None
             entry = Recorded(
                 self.position + number,
                 stream_id,
                 stream.version + number,
                 NAMES[type(event)],
-                event_id or uuid4(),
+                chosen if chosen is not None and number == 1 else uuid4(),
                 self.recorded_at,
                 context,
                 event,
@@ -117,30 +123,22 @@ class Batch:
             recorded.append(entry)
         if recorded:
             after = Stream(stream.decider, stream.version + len(recorded), state)
-            self._apply(command, stream_id, after, recorded)
+            self._apply(_Step(stream_id, before, chosen, len(recorded)), after, recorded)
         return Committed(state, tuple(recorded), self.position)
 
-    def _apply(
-        self, command: Command, stream_id: UUID, after: Stream, recorded: list[Recorded[Any]]
-    ) -> None:
-        self._journal.append(
-            _Step(
-                stream_id,
-                self._streams.get(stream_id),
-                self.changed.get(stream_id),
-                command.event_id,
-                len(recorded),
-            )
-        )
-        self._streams[stream_id] = self.changed[stream_id] = after
+    def _apply(self, step: _Step, after: Stream, recorded: list[Recorded[Any]]) -> None:
+        self._journal.append(step)
+        self._streams[step.stream_id] = after
         self.events += recorded
-        self.position += len(recorded)
-        if command.event_id is not None:
-            self._known[command.event_id] = stream_id
+        self.position += step.events
+        if step.event_id is not None:
+            self._known[step.event_id] = step.stream_id
 
     def _undo(self, step: _Step) -> None:
-        _put_back(self._streams, step.stream_id, step.stream)
-        _put_back(self.changed, step.stream_id, step.changed)
+        if step.before is None:
+            del self._streams[step.stream_id]
+        else:
+            self._streams[step.stream_id] = step.before
         if step.event_id is not None:
             del self._known[step.event_id]
         del self.events[-step.events :]
@@ -151,14 +149,6 @@ class _Step(NamedTuple):
     """What one decided command changed in its batch, to be able to take it back."""
 
     stream_id: UUID
-    stream: Stream | None
-    changed: Stream | None
+    before: Stream | None
     event_id: UUID | None
     events: int
-
-
-def _put_back(streams: dict[UUID, Stream], stream_id: UUID, before: Stream | None) -> None:
-    if before is None:
-        del streams[stream_id]
-    else:
-        streams[stream_id] = before

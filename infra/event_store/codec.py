@@ -7,9 +7,10 @@ StoredEvent with the rest of our envelope. Its names (originator, topic, state) 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -45,7 +46,8 @@ class _Version(msgspec.Struct, frozen=True):
     v: int = 1
 
 
-_decode_context = msgspec.json.Decoder(Context).decode
+# All that one request commits has the same metadata, and most of it is read together.
+_decode_context = lru_cache(maxsize=256)(msgspec.json.Decoder(Context).decode)
 _decode_version = msgspec.json.Decoder(_Version).decode
 
 
@@ -60,23 +62,41 @@ class UnknownEvent(Exception):
 
 def to_row(recorded: Recorded[Any]) -> Row:
     """The row of an event."""
-    return Row(
-        recorded.position,
-        recorded.stream_id,
-        recorded.stream_version,
-        recorded.name,
-        recorded.event_id,
-        recorded.recorded_at,
-        encode_metadata(recorded.context, event_version(recorded.name)),
-        _encode(recorded.event),
-    )
+    (row,) = to_rows((recorded,))
+    return row
+
+
+def to_rows(events: Iterable[Recorded[Any]]) -> list[Row]:
+    """The rows of some events. Those of one request follow each other and share their metadata,
+    which is encoded once."""
+    rows: list[Row] = []
+    shared: tuple[Context, int] | None = None
+    metadata = b""
+    for recorded in events:
+        version = event_version(recorded.name)
+        if shared is None or shared[0] is not recorded.context or shared[1] != version:
+            shared = recorded.context, version
+            metadata = encode_metadata(*shared)
+        rows.append(
+            Row(
+                recorded.position,
+                recorded.stream_id,
+                recorded.stream_version,
+                recorded.name,
+                recorded.event_id,
+                recorded.recorded_at,
+                metadata,
+                _encode(recorded.event),
+            )
+        )
+    return rows
 
 
 def encode_metadata(context: Context, version: int = 1) -> bytes:
     """A context as the log keeps it, with the event's version ("v") where that is not the first."""
     if version == 1:
         return _encode(context)
-    return _encode(msgspec.structs.asdict(context) | {"v": version})
+    return _encode(msgspec.to_builtins(context) | {"v": version})
 
 
 def from_row(row: Row) -> Recorded[Any]:
@@ -123,18 +143,30 @@ def copy_row(row: Row) -> bytes:
     """A row in PostgreSQL's binary COPY format (its documentation, "COPY", "Binary Format"):
     the number of fields, then each field's length and bytes, big-endian; a timestamptz is
     microseconds since 2000-01-01 UTC."""
-    name = row.name.encode()
-    microseconds = (row.recorded_at - _POSTGRES_EPOCH) // _MICROSECOND
+    return _copied(row, _microseconds(row.recorded_at))
+
+
+def copy_rows(rows: Sequence[Row]) -> bytes:
+    """All that COPY is sent for rows that were recorded at one time."""
+    microseconds = _microseconds(rows[0].recorded_at)
+    return b"".join((COPY_HEADER, *[_copied(row, microseconds) for row in rows], COPY_END))
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - _POSTGRES_EPOCH) // _MICROSECOND
+
+
+def _copied(row: Row, recorded_at: int) -> bytes:
+    position, stream_id, stream_version, name, event_id, _, metadata, data = row
+    encoded = name.encode()
     return b"".join(
         (
-            _pack_head(
-                8, 8, row.position, 16, row.stream_id.bytes, 8, row.stream_version, len(name)
-            ),
-            name,
-            _pack_middle(16, row.event_id.bytes, 8, microseconds, len(row.metadata)),
-            row.metadata,
-            _pack_length(len(row.data)),
-            row.data,
+            _pack_head(8, 8, position, 16, stream_id.bytes, 8, stream_version, len(encoded)),
+            encoded,
+            _pack_middle(16, event_id.bytes, 8, recorded_at, len(metadata)),
+            metadata,
+            _pack_length(len(data)),
+            data,
         )
     )
 

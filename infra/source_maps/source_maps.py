@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from domain.error_group import NULL
+from domain.occurrence import NULL
 from domain.resolved_stack import Original, Stack, parsed, set_original
 from domain.source_map_files import Candidates, PackedMap, check_source_map
 from infra.source_maps.blobs import Blobs, deflated, inflated

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -48,6 +50,8 @@ class DashboardTrends(RedisReadModel):
         | check.EVENTS
         | service.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
+        | delivery.EVENTS
     )
 
     def __init__(self, counted: int = COUNTED) -> None:

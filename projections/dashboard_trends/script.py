@@ -18,6 +18,22 @@ local function add(key, field, by)
   return now
 end
 
+-- Adds numbers to many fields of a hash at once; returns how many of them are new. All are above 0.
+local function add_all(key, added)
+  local new = 0
+  for first = 1, #added, 2000 do
+    local fields, sums = {}, {}
+    for i = first, math.min(first + 1999, #added), 2 do fields[#fields + 1] = added[i] end
+    local found = redis.call('HMGET', key, unpack(fields))
+    for i = 1, #fields do
+      if not found[i] then new = new + 1 end
+      sums[2 * i - 1], sums[2 * i] = fields[i], (found[i] or 0) + added[first + 2 * i - 1]
+    end
+    redis.call('HSET', key, unpack(sums))
+  end
+  return new
+end
+
 local function forget_values(app, bucket)
   local key = values_of(app, bucket)
   redis.call('DEL', key)
@@ -56,12 +72,7 @@ end
 
 -- Returns whether the bucket is still small enough to be counted.
 local function count(app, bucket, values)
-  local key, more = values_of(app, bucket), 0
-  for i = 1, #values, 2 do
-    if redis.call('HINCRBY', key, values[i], values[i + 1]) == values[i + 1] then
-      more = more + 1
-    end
-  end
+  local more = add_all(values_of(app, bucket), values)
   return more == 0 or redis.call('HINCRBY', buckets_of(app), bucket, more) <= COUNTED
 end
 
@@ -125,10 +136,7 @@ for _, part in ipairs(parts) do
   local counts, values, groups, deleted = unpack(part)
   for i = 1, #counts, 3 do add(buckets_of(counts[i]), counts[i + 1], counts[i + 2]) end
   for i = 1, #values, 3 do add_values(values[i], values[i + 1], values[i + 2]) end
-  for i = 1, #groups, 2 do
-    local key, added = prefix .. 'group:' .. groups[i], groups[i + 1]
-    for k = 1, #added, 2 do redis.call('HINCRBY', key, added[k], added[k + 1]) end
-  end
+  for i = 1, #groups, 2 do add_all(prefix .. 'group:' .. groups[i], groups[i + 1]) end
   for i = 1, #deleted, 2 do delete(deleted[i], deleted[i + 1]) end
 end
 """

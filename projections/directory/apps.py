@@ -13,9 +13,11 @@ import msgspec
 from redis.asyncio import Redis
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -52,6 +54,8 @@ class Apps(RedisReadModel):
         | check.EVENTS
         | service.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
+        | delivery.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

@@ -16,10 +16,12 @@ import msgspec
 from redis.asyncio import Redis
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -35,7 +37,7 @@ from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 
 class ListedIncident(msgspec.Struct, frozen=True, kw_only=True):
-    """An incident: what is said of it, and its standing."""
+    """An incident: what is said of it, its standing, and the alert rule that opened it."""
 
     id: UUID
     app: str
@@ -43,6 +45,7 @@ class ListedIncident(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     created_at: datetime
     updated_at: datetime
+    rule_id: UUID | None = None
 
 
 class FieldChange(msgspec.Struct, frozen=True):
@@ -89,7 +92,7 @@ class Incidents(RedisReadModel):
     """Keeps all incidents: none ever goes away."""
 
     name = "incidents"
-    version = 1
+    version = 2
     folds = incident.EVENTS
     ignores = (
         error_group.EVENTS
@@ -101,6 +104,8 @@ class Incidents(RedisReadModel):
         | check.EVENTS
         | service.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
+        | delivery.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
@@ -165,6 +170,7 @@ def _listed(event: IncidentOpened | IncidentChanged, recorded: Recorded[Any]) ->
         version=changed.version if changed else 1,
         created_at=changed.opened_at if changed else recorded.recorded_at,
         updated_at=recorded.recorded_at,
+        rule_id=event.rule_id,
     )
 
 

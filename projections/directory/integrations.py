@@ -1,21 +1,24 @@
 """The read model of integrations: what is configured, and whether it works.
 
 integrations   HASH  <name> -> the integration, a JSON object, with its sealed configuration
+delivered      HASH  <name> -> how the last notification since then ended, a JSON object
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -23,6 +26,7 @@ from domain import (
     service,
     source_maps,
 )
+from domain.delivery import NotificationFailed, NotificationSent, not_configured
 from domain.integration import (
     Integration,
     IntegrationCleared,
@@ -34,14 +38,23 @@ from domain.vocabulary import CHANNELS, Channel
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 
+class Delivered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a notification ended: taken, or why not. Newer than the configuration and its test."""
+
+    succeeded: bool
+    reason: str | None = None
+
+
 class Integrations(RedisReadModel):
-    """Keeps the integrations that are configured."""
+    """Keeps the integrations that are configured, and whether they work: by the last test, or the
+    last notification since."""
 
     name = "integrations"
-    version = 1
-    folds = integration.EVENTS
+    version = 2
+    folds = integration.EVENTS | {NotificationSent, NotificationFailed}
     ignores = (
-        error_group.EVENTS
+        (delivery.EVENTS - folds)
+        | error_group.EVENTS
         | app.EVENTS
         | api_key.EVENTS
         | member.EVENTS
@@ -50,6 +63,7 @@ class Integrations(RedisReadModel):
         | check.EVENTS
         | service.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
@@ -57,25 +71,38 @@ class Integrations(RedisReadModel):
 
         Raises Indigestible for an event that is neither folded nor ignored."""
         standing: dict[Channel, Integration | None] = {}
+        delivered: dict[Channel, Delivered | None] = {}
         for recorded in events:
             match recorded.event:
-                case IntegrationConfigured() as event:
-                    standing[event.integration] = Integration(
-                        preview=event.preview, sealed=event.sealed
-                    )
-                case IntegrationTested() as event:
-                    standing[event.integration] = Integration(
-                        preview=event.preview,
-                        sealed=event.sealed,
-                        succeeded=event.succeeded,
-                        reason=event.reason,
-                        tested_at=recorded.recorded_at,
-                    )
-                case IntegrationCleared() as event:
-                    standing[event.integration] = None
+                case IntegrationConfigured() | IntegrationTested() | IntegrationCleared() as event:
+                    standing[event.integration] = _standing(event, recorded)
+                    delivered[event.integration] = None
+                case NotificationSent() as event:
+                    delivered[event.channel] = Delivered(True)
+                case NotificationFailed() as event:
+                    if event.reason != not_configured(event.channel):
+                        delivered[event.channel] = Delivered(False, event.reason)
                 case event if type(event) not in self.ignores:
                     raise Indigestible(recorded, "integrations neither folds nor ignores it")
-        return _writes(_key(keyspace), standing)
+        return [*_writes(_key(keyspace), standing), *_writes(_delivered(keyspace), delivered)]
+
+
+def _standing(
+    event: IntegrationConfigured | IntegrationTested | IntegrationCleared, recorded: Recorded[Any]
+) -> Integration | None:
+    match event:
+        case IntegrationConfigured():
+            return Integration(preview=event.preview, sealed=event.sealed)
+        case IntegrationTested():
+            return Integration(
+                preview=event.preview,
+                sealed=event.sealed,
+                succeeded=event.succeeded,
+                reason=event.reason,
+                tested_at=recorded.recorded_at,
+            )
+        case IntegrationCleared():
+            return None
 
 
 class IntegrationQueries:
@@ -83,19 +110,22 @@ class IntegrationQueries:
 
     def __init__(self, redis: Redis, keyspace: Keyspace) -> None:
         self._redis = redis
-        self._key = _key(keyspace)
+        self._keyspace = keyspace
 
     async def all(self) -> dict[Channel, Integration]:
         """All there are, configured or not, in their fixed order."""
-        found = await self._redis.hgetall(self._key)
-        return {name: _read(found.get(name.encode())) for name in CHANNELS}
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hmget(_key(self._keyspace), CHANNELS)
+        pipeline.hmget(_delivered(self._keyspace), CHANNELS)
+        threes = zip(CHANNELS, *await pipeline.execute(), strict=True)
+        return {name: _read(found, delivered) for name, found, delivered in threes}
 
     async def one(self, name: Channel) -> Integration:
         """One of them."""
-        return _read(await self._redis.hget(self._key, name))
+        return (await self.all())[name]
 
 
-def _writes(key: str, standing: dict[Channel, Integration | None]) -> list[Write]:
+def _writes(key: str, standing: Mapping[Channel, msgspec.Struct | None]) -> list[Write]:
     cleared = [name for name, one in standing.items() if one is None]
     kept = [(name, msgspec.json.encode(one)) for name, one in standing.items() if one is not None]
     writes: list[Write] = []
@@ -106,9 +136,19 @@ def _writes(key: str, standing: dict[Channel, Integration | None]) -> list[Write
     return writes
 
 
-def _read(found: bytes | str | None) -> Integration:
-    return Integration() if found is None else msgspec.json.decode(found, type=Integration)
+def _read(found: bytes | None, delivered: bytes | None) -> Integration:
+    if found is None:
+        return Integration()
+    configured = msgspec.json.decode(found, type=Integration)
+    if delivered is None:
+        return configured
+    last = msgspec.json.decode(delivered, type=Delivered)
+    return msgspec.structs.replace(configured, succeeded=last.succeeded, reason=last.reason)
 
 
 def _key(keyspace: Keyspace) -> str:
     return f"{keyspace.prefix}integrations"
+
+
+def _delivered(keyspace: Keyspace) -> str:
+    return f"{keyspace.prefix}delivered"

@@ -14,10 +14,12 @@ import msgspec
 from redis.asyncio import Redis
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -57,6 +59,8 @@ class Members(RedisReadModel):
         | check.EVENTS
         | service.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
+        | delivery.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

@@ -1,8 +1,8 @@
-"""The JSON of one error, made of two objects that change apart.
+"""The JSON of one error, made of three objects that change apart.
 
 A report brings nearly all of it; whether the error is resolved, and when it last changed, is its
-standing. Each is written whole by the events that change it, so nothing is ever read back, and
-joining them is joining bytes.
+standing; whether it is muted stands by itself. Each is written whole by the events that change it,
+so nothing is ever read back, and joining them is joining bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from uuid import UUID
 
 import msgspec
 
-from domain.error_group import ErrorRegressed, ErrorReported, ErrorResolved
+from domain.error_group import (
+    MUTING,
+    ErrorMuted,
+    ErrorRegressed,
+    ErrorReported,
+    ErrorResolved,
+    ErrorWoke,
+)
 from domain.message import Recorded
 
 
@@ -57,26 +64,37 @@ class _Standing(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
+class _Mute(msgspec.Struct, frozen=True):
+    muted: bool
+    muted_until: datetime | None = None
+    muted_count_left: int | None = None
+
+
+NOT_MUTED = msgspec.json.encode(_Mute(muted=False))
+"""The third object of an error that is not muted, which most are: it is not kept."""
+
+
 def document_of(recorded: Sequence[Recorded[Any]]) -> bytes:
     """The error as it is after one report, from what the report committed: an ErrorReported,
-    followed by an ErrorRegressed where the group was resolved. A JSON object, the same as the
-    read model answers once it has folded these events.
+    followed by an ErrorRegressed where the group was resolved, and by an ErrorWoke where it wakes.
+    A JSON object, the same as the read model answers once it has folded these events.
 
     Raises ValueError for any other sequence.
     """
-    events = [one.event for one in recorded]
-    if not events or not isinstance(events[0], ErrorReported):
+    if not recorded or not isinstance(recorded[0].event, ErrorReported):
         raise ValueError("a report commits an ErrorReported first")
-    expected = [ErrorReported, ErrorRegressed] if events[0].resolved else [ErrorReported]
-    if [type(event) for event in events] != expected:
+    further = [type(one.event) for one in recorded[1:]]
+    if further and further[-1] is ErrorWoke:
+        further.pop()
+    if further != [ErrorRegressed] * recorded[0].event.resolved:
         raise ValueError("a report commits an ErrorRegressed too if and only if it was resolved")
-    return joined(report_of(recorded[0]), standing_of(recorded[-1]))
+    return joined(report_of(recorded[0]), standing_of(recorded[-1]), mute_of(recorded[0].event))
 
 
 def left_by(recorded: Recorded[ErrorReported]) -> bytes:
     """The error as one of its reports left it, without what has happened to it since: for an
     answer from the log alone."""
-    return joined(report_of(recorded), standing_of(recorded))
+    return joined(report_of(recorded), standing_of(recorded), mute_of(recorded.event))
 
 
 def report_of(recorded: Recorded[ErrorReported]) -> bytes:
@@ -116,16 +134,40 @@ def report_of(recorded: Recorded[ErrorReported]) -> bytes:
 
 
 def standing_of(recorded: Recorded[Any]) -> bytes:
-    """How a group stands after an event: resolved by an ErrorResolved, open after any other. Not
-    for the report of a resolved group, which says nothing of the standing. A JSON object."""
+    """How a group stands after an event: resolved by an ErrorResolved, as it was after a mute and
+    its end, open after any other. Not for the report of a resolved group, which says nothing of
+    the standing. A JSON object."""
     now = _utc(recorded.recorded_at)
-    resolved = isinstance(recorded.event, ErrorResolved)
-    return msgspec.json.encode(_Standing(resolved, now if resolved else None, now))
+    event = recorded.event
+    since = now if isinstance(event, ErrorResolved) else None
+    if type(event) in MUTING and event.resolved_at is not None:
+        since = _utc(event.resolved_at)
+    return msgspec.json.encode(_Standing(since is not None, since, now))
 
 
-def joined(report: bytes, standing: bytes) -> bytes:
-    """One JSON object with the members of both."""
-    return b"%b,%b" % (report[:-1], standing[1:])
+def mute_of(event: Any) -> bytes:
+    """How a group is muted after an ErrorMuted or a report. A JSON object."""
+    match event:
+        case ErrorMuted():
+            return msgspec.json.encode(_Mute(True, muted_until(event), event.further))
+        case ErrorReported(muted=True):
+            return msgspec.json.encode(_Mute(True, muted_until(event), event.muted_count_left))
+    return NOT_MUTED
+
+
+def muted_until(event: Any) -> datetime | None:
+    """The time until which a group is muted after an event; None for any other."""
+    match event:
+        case ErrorMuted(until=datetime() as until):
+            return _utc(until)
+        case ErrorReported(muted_until=datetime() as until):
+            return _utc(until)
+    return None
+
+
+def joined(report: bytes, standing: bytes, mute: bytes) -> bytes:
+    """One JSON object with the members of all three."""
+    return b"%b,%b,%b" % (report[:-1], standing[1:-1], mute[1:])
 
 
 def _utc(time: datetime) -> datetime:

@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -26,14 +28,16 @@ from domain import (
     source_maps,
 )
 from domain.error_group import (
+    MUTING,
     ErrorDeleted,
+    ErrorMuted,
     ErrorReported,
     ErrorResolved,
-    Facets,
-    facets_of,
+    ErrorWoke,
 )
 from domain.message import Recorded
-from projections.error_groups.document import report_of, standing_of
+from domain.occurrence import Facets, facets_of
+from projections.error_groups.document import mute_of, muted_until, report_of, standing_of
 from projections.error_groups.layout import (
     SORTS,
     Layout,
@@ -41,6 +45,7 @@ from projections.error_groups.layout import (
     Sort,
     count_score,
     moment,
+    mute_field,
     report_field,
     standing_field,
 )
@@ -70,7 +75,7 @@ class ErrorGroups(RedisReadModel):
     """Keeps errors for lists, search and single answers."""
 
     name = "error_groups"
-    version = 1
+    version = 2
     folds = error_group.EVENTS
     ignores = (
         app.EVENTS
@@ -82,6 +87,8 @@ class ErrorGroups(RedisReadModel):
         | check.EVENTS
         | service.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
+        | delivery.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
@@ -109,6 +116,8 @@ class _Changes:
         self._deleted: list[bytes] = []
         self._gone: list[bytes] = []
         self._documents: list[bytes] = []
+        self._woken: list[bytes] = []
+        self._waking: list[Argument] = []
         self._words: list[bytes] = []
         self._groups_by_word: defaultdict[str, list[bytes]] = defaultdict(list)
         self._left: defaultdict[Place, list[bytes]] = defaultdict(list)
@@ -126,6 +135,8 @@ class _Changes:
                 self._left[before].append(group)
             if after is None:
                 self._gone += (report_field(group), standing_field(group))
+        if before is not None or after is not None:
+            self._mute(group, story)
         if after is not None:
             self._document(group, story)
             self._index(group, story, after, moved=before != after)
@@ -139,6 +150,20 @@ class _Changes:
         change = next((one for one in reversed(story) if not _of_resolved(one.event)), None)
         if change is not None:
             self._documents += (standing_field(group), standing_of(change))
+
+    def _mute(self, group: bytes, story: Story) -> None:
+        last = next((one.event for one in reversed(story) if _of_mute(one.event)), None)
+        if last is None:
+            return
+        if isinstance(last, ErrorWoke | ErrorDeleted):
+            self._gone.append(mute_field(group))
+        else:
+            self._documents += (mute_field(group), mute_of(last))
+        until = muted_until(last)
+        if until is None:
+            self._woken.append(group)
+        else:
+            self._waking += (moment(until), group)
 
     def _index(self, group: bytes, story: Story, place: Place, moved: bool) -> None:
         reports = [one.event for one in story if type(one.event) is ErrorReported]
@@ -172,6 +197,10 @@ class _Changes:
             writes += _by_index("ZADD", layout, sort, self._scores[sort])
         if self._documents:
             writes.append(("HSET", layout.documents, *self._documents))
+        if self._woken:
+            writes.append(("ZREM", layout.waking, *self._woken))
+        if self._waking:
+            writes.append(("ZADD", layout.waking, *self._waking))
         if self._words:
             writes.append(("HSET", layout.words, *self._words))
         for word, groups in self._groups_by_word.items():
@@ -189,6 +218,8 @@ def place_before(event: Any) -> Place | None:
             return _place(event.app, facets, event.resolved)
         case ErrorDeleted():
             return _place(event.app, event.facets, event.resolved)
+        case ErrorMuted() | ErrorWoke():
+            return _place(event.app, event.facets, event.resolved_at is not None)
     return _place(event.app, event.facets, not isinstance(event, ErrorResolved))
 
 
@@ -199,11 +230,18 @@ def place_after(event: Any) -> Place | None:
             return _place(event.app, facets_of(event.occurrence), event.resolved)
         case ErrorDeleted():
             return None
+        case ErrorMuted() | ErrorWoke():
+            return _place(event.app, event.facets, event.resolved_at is not None)
     return _place(event.app, event.facets, isinstance(event, ErrorResolved))
 
 
 def _of_resolved(event: Any) -> bool:
     return type(event) is ErrorReported and event.resolved
+
+
+def _of_mute(event: Any) -> bool:
+    kind = type(event)
+    return event.muted if kind is ErrorReported else kind in MUTING or kind is ErrorDeleted
 
 
 def _place(app: str, facets: Facets, resolved: bool) -> Place:

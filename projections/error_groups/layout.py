@@ -2,6 +2,8 @@
 
     documents   HASH  <id>r -> the latest report's part of the answer, a JSON object
                       <id>s -> the group's standing (resolved or not, since when), a JSON object
+                      <id>m -> until when it is muted, a JSON object; absent where it is not
+    waking      ZSET  the ids of the groups that are muted until a time, by that time
     words       HASH  <id> -> the group's words as a JSON array, for its deletion
     w:<word>    SET   the ids of the groups that hold this word
     by:<sort>:<app>:<source>:<environment>:<level>:<o|r>
@@ -70,6 +72,7 @@ class Layout:
     def __init__(self, keyspace: Keyspace) -> None:
         self.prefix = keyspace.prefix
         self.documents = f"{self.prefix}documents"
+        self.waking = f"{self.prefix}waking"
         self.words = f"{self.prefix}words"
         self.word_prefix = f"{self.prefix}w:"
 
@@ -104,6 +107,11 @@ def report_field(group: bytes) -> bytes:
 def standing_field(group: bytes) -> bytes:
     """The field of `documents` with the group's standing."""
     return group + b"s"
+
+
+def mute_field(group: bytes) -> bytes:
+    """The field of `documents` with how the group is muted."""
+    return group + b"m"
 
 
 def moment(time: datetime) -> int:

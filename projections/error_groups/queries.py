@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from heapq import nlargest
 from typing import Any
 from uuid import UUID
@@ -11,13 +12,14 @@ import msgspec
 from redis.asyncio import Redis
 
 from projections.error_groups.cursor import cursor_of, entry_of
-from projections.error_groups.document import joined
+from projections.error_groups.document import NOT_MUTED, joined
 from projections.error_groups.index import AT_ONCE, CHUNK, Entry, Index, Window
 from projections.error_groups.layout import (
     ErrorFilter,
     Layout,
     Sort,
     moment,
+    mute_field,
     report_field,
     standing_field,
 )
@@ -26,6 +28,7 @@ from projections.projection import Keyspace
 
 Documents = list[bytes]
 Entries = list[Entry]
+Ids = list[UUID]
 
 
 class ErrorPage(msgspec.Struct, frozen=True):
@@ -65,6 +68,13 @@ class ErrorQueries:
         """Whether there is such an error."""
         field = report_field(error_id.bytes)
         return bool(await self._redis.hexists(self._layout.documents, field))
+
+    async def waking(self, now: datetime, limit: int) -> Ids:
+        """At most `limit` errors that are muted until a time that has come, the earliest first."""
+        due: Any = await self._redis.zrangebyscore(
+            self._layout.waking, "-inf", moment(now), start=0, num=limit
+        )
+        return [UUID(bytes=group) for group in due]
 
     async def list(
         self,
@@ -152,14 +162,19 @@ class ErrorQueries:
         return Index(self._redis, self._layout.indexes_for(sort, wanted))
 
     async def _documents(self, groups: Sequence[bytes]) -> Documents:
-        """The errors' JSON, in order. One command, so both parts are of one moment; an error that
+        """The errors' JSON, in order. One command, so all parts are of one moment; an error that
         was deleted meanwhile is left out."""
         if not groups:
             return []
-        fields = [field(group) for group in groups for field in (report_field, standing_field)]
+        parts_of = (report_field, standing_field, mute_field)
+        fields = [field(group) for group in groups for field in parts_of]
         parts: Any = await self._redis.hmget(self._layout.documents, fields)
-        pairs = zip(parts[::2], parts[1::2], strict=True)
-        return [joined(report, standing) for report, standing in pairs if report and standing]
+        threes = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+        return [
+            joined(report, standing, mute or NOT_MUTED)
+            for report, standing, mute in threes
+            if report and standing
+        ]
 
 
 def _window(wanted: ErrorFilter) -> Window | None:

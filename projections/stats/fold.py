@@ -15,10 +15,12 @@ from typing import Any
 import msgspec
 
 from domain import (
+    alert,
     alert_rule,
     api_key,
     app,
     check,
+    delivery,
     error_group,
     incident,
     integration,
@@ -26,14 +28,9 @@ from domain import (
     service,
     source_maps,
 )
-from domain.error_group import (
-    ErrorDeleted,
-    ErrorReopened,
-    ErrorReported,
-    ErrorResolved,
-    Occurrence,
-)
+from domain.error_group import ErrorDeleted, ErrorReopened, ErrorReported, ErrorResolved
 from domain.message import Recorded
+from domain.occurrence import Occurrence
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 from projections.stats.layout import (
     ERRORS,
@@ -60,9 +57,10 @@ class Stats(RedisReadModel):
 
     name = "stats"
     version = 1
-    folds = error_group.EVENTS
+    folds = error_group.EVENTS - error_group.MUTING
     ignores = (
-        app.EVENTS
+        error_group.MUTING
+        | app.EVENTS
         | api_key.EVENTS
         | member.EVENTS
         | integration.EVENTS
@@ -71,6 +69,8 @@ class Stats(RedisReadModel):
         | check.EVENTS
         | service.EVENTS
         | source_maps.EVENTS
+        | alert.EVENTS
+        | delivery.EVENTS
     )
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
+LEAST: dict[str, dict[str, None]] = {"/api/alerts/rules/{rule_id}/silence": {"until": None}}
+"""The smallest body of what cannot do without one, by path."""
+
+
 def routes_of(api: Api) -> dict[Route, Operation]:
     """(method, path template) -> what the route says of itself."""
     return {
@@ -31,7 +35,7 @@ async def knock(api: Api, route: tuple[str, str], key: str | None, **ids: str) -
     id that nothing has."""
     method, template = route
     path = _PARAMETER.sub(lambda found: ids.get(found[1]) or _value(found[1]), template)
-    body: dict[str, str] | None = {} if method in ("POST", "PUT") else None
+    body = LEAST.get(template, {}) if method in ("POST", "PUT") else None
     request = api.build_request(method, path, json=body)
     request.headers.pop("X-API-Key")
     if key is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from tests.api.conftest import REPORT
@@ -220,6 +221,16 @@ async def test_without_a_worker_health_is_degraded_and_the_process_still_ready(
     assert (answer.status_code, answer.json()["status"]) == (503, "degraded")
     assert answer.json()["services"]["projections"] == "down"
     assert (await api_alone.get("/health/ready")).status_code == 200
+
+
+async def test_health_says_why_alerting_stands_still(api: Api, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE process_managers SET problem = 'a bug'")
+        answer = await api.get("/health")
+        assert answer.status_code == 503
+        assert answer.json()["reasons"] == ["alerting stands still: a bug"]
+        connection.execute("UPDATE process_managers SET problem = NULL")
+    assert (await api.get("/health")).status_code == 200
 
 
 async def test_the_front_page_is_json_or_html_as_asked(api_alone: Api) -> None:

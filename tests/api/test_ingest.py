@@ -16,8 +16,9 @@ from api.ingest import MAX_PROBLEMS, read_batch, to_commands
 from api.ingest_schemas import EXAMPLE
 from api.intake import report_id
 from api.json_text import MAX_DEPTH
-from domain.error_group import Occurrence, ReportError
+from domain.error_group import ReportError
 from domain.fingerprint import group_report
+from domain.occurrence import Occurrence
 from domain.scrubbing import FILTERED, Scrubber
 from tests.api.ingest_tools import FRAME, batch, event, stack
 

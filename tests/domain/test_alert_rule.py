@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +16,11 @@ from domain.alert_rule import (
     AlertRuleChanged,
     AlertRuleCreated,
     AlertRuleDeleted,
+    AlertRuleSilenced,
     ChangeAlertRule,
     CreateAlertRule,
     DeleteAlertRule,
+    SilenceAlertRule,
 )
 from domain.condition import explain
 from domain.rule_settings import RuleSettings, RuleWish, condition_of
@@ -257,3 +260,39 @@ def test_repeating_a_change_adds_nothing(fields: dict[str, Any]) -> None:
     once, twice = stored().when(wish), stored().when(wish, wish)
     assert once.refusal is None
     assert once.events == twice.events
+
+
+def silence(until: datetime | None, **fields: Any) -> SilenceAlertRule:
+    """A wish to hear nothing of the rule until a time."""
+    return SilenceAlertRule(rule_id=ID, until=until, now=START, **fields)
+
+
+TOMORROW = START + timedelta(days=1)
+
+
+def test_a_silence_is_a_fact_and_no_new_version() -> None:
+    created = given(alert_rule.decider).when(create())
+    silenced = given(alert_rule.decider, *created.events).when(silence(TOMORROW), silence(TOMORROW))
+    silenced.then(AlertRuleSilenced(rule_id=ID, app="default", until=TOMORROW))
+    state = given(alert_rule.decider, *created.events, *silenced.events).state
+    assert (state.version, state.silenced_until) == (1, TOMORROW)
+
+
+def test_a_silence_is_ended_by_nothing_and_survives_a_change() -> None:
+    past = given(alert_rule.decider).when(create(), silence(TOMORROW), change(threshold=9)).events
+    assert given(alert_rule.decider, *past).state.silenced_until == TOMORROW
+    ended = AlertRuleSilenced(rule_id=ID, app="default", until=None)
+    given(alert_rule.decider, *past).when(silence(None), silence(None)).then(ended)
+
+
+def test_a_silence_that_would_be_over_already_is_refused() -> None:
+    created = given(alert_rule.decider).when(create()).events
+    given(alert_rule.decider, *created).when(silence(START)).then_refused("invalid")
+
+
+def test_only_a_rule_that_is_there_to_see_can_be_silenced() -> None:
+    given(alert_rule.decider).when(silence(TOMORROW)).then_refused("not_found")
+    created = given(alert_rule.decider).when(create()).events
+    past = given(alert_rule.decider, *created)
+    past.when(silence(TOMORROW, seen_by="shop")).then_refused("not_found")
+    past.when(silence(TOMORROW, expected_version=2)).then_refused("conflict")

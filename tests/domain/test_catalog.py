@@ -37,6 +37,14 @@ NAMES_FOR_EVER = {
     "ServiceUnwatched",
     "SourceMapUploaded",
     "SourceMapsDeleted",
+    "AlertTriggered",
+    "AlertRuleSilenced",
+    "ErrorMuted",
+    "ErrorWoke",
+    "AlertRecovered",
+    "NotificationQueued",
+    "NotificationSent",
+    "NotificationFailed",
 }
 
 

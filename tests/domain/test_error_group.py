@@ -16,12 +16,12 @@ from domain.error_group import (
     ErrorReopened,
     ErrorReported,
     ErrorResolved,
-    Facets,
     ReopenError,
     ResolveError,
     group_id,
 )
 from domain.message import Command, Event
+from domain.occurrence import Facets, GroupingRecord
 from tests.reports import NOON, report
 from tests.spec import START, Given, given
 
@@ -59,6 +59,18 @@ def test_a_late_report_moves_the_first_time_back_and_leaves_the_last() -> None:
     (event,) = group(report()).when(report(timestamp=earlier)).events
     assert isinstance(event, ErrorReported)
     assert (event.first_seen, event.last_seen) == (earlier, NOON)
+
+
+def test_the_words_of_a_group_by_code_are_found_with_its_first_report() -> None:
+    coded = msgspec.structs.replace(
+        report(message="order failed", code="shop/pay"),
+        grouping=GroupingRecord(version=1, parts=("code", "shop/pay"), reasons=()),
+    )
+    first, second = given(error_group.decider).when(coded, coded).events
+    assert isinstance(first, ErrorReported)
+    assert isinstance(second, ErrorReported)
+    assert first.grouping.words == ("failed", "order", "pay", "shop")
+    assert second.grouping == coded.grouping
 
 
 def test_search_words_stand_on_the_first_report_only() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fingerprint import GROUPING_VERSION, Grouping, group_report
+from domain.fingerprint import GROUPING_VERSION, Grouping, group_report, search_words
 
 
 def js(*calls: str) -> str:
@@ -57,7 +57,7 @@ def test_a_code_groups_alone_whatever_else_the_report_says() -> None:
 
 
 def test_a_code_is_searched_for_beside_the_message() -> None:
-    words = group_report("order failed", js("pay /srv/shop.js"), code="shop/charge").words
+    words = search_words("Error", "order failed", js("pay /srv/shop.js"), "shop/charge")
     assert {"order", "failed", "shop", "charge", "pay"} <= set(words)
 
 

@@ -165,3 +165,10 @@ def test_repeating_a_change_adds_nothing(fields: dict[str, Any]) -> None:
     twice = given(incident.decider, OPENED).when(wish, wish)
     assert once.refusal is None
     assert once.events == twice.events
+
+
+def test_an_incident_that_a_rule_opened_keeps_its_rule() -> None:
+    command = OpenIncident(incident_id=ID, wish=IncidentWish(title="Slow"), rule_id=BOB)
+    opened, changed = given(incident.decider).when(command, change(status="resolved")).events
+    assert isinstance(opened, IncidentOpened) and opened.rule_id == BOB
+    assert isinstance(changed, IncidentChanged) and changed.rule_id == BOB

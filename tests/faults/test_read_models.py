@@ -46,6 +46,7 @@ class Picky(Apps):
     how. Otherwise it notes every position."""
 
     name = "picky"
+    ignores = frozenset()
     cured = False
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:

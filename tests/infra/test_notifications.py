@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import threading
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from domain.delivery import AlertRef
 from domain.integration_config import (
     AppriseConfig,
     Config,
@@ -18,14 +23,26 @@ from domain.integration_config import (
     WebhookConfig,
 )
 from domain.notification import Message, Outcome
+from infra.delivery import slack_body
+from infra.delivery_order import About, RuleRef
 from infra.notifications import Notifier
 from tests.infra.receivers import http_receiver, self_signed, smtp_receiver
 
-MESSAGE = Message("test", "Hello", "How are you?")
+MESSAGE = Message("test", "Hello", "How are you?", severity="high")
+ABOUT = About(
+    key="0c9ad0d6-1111-4222-8333-123456789abc",
+    timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+    link="http://errata.example/api/errors/1",
+    rule=RuleRef(UUID(int=1), "Many errors"),
+    app="shop",
+    count=1,
+    alerts=(AlertRef(UUID(int=2), None, datetime(2026, 1, 1, tzinfo=UTC), "triggered"),),
+)
 
 
 def send(config: Config, *, allow_private: bool = True, seconds: float = 10) -> Outcome:
-    return Notifier(allow_private=allow_private, seconds=seconds).send_blocking(config, MESSAGE)
+    notifier = Notifier(allow_private=allow_private, seconds=seconds)
+    return asyncio.run(notifier.send(config, MESSAGE, ABOUT))
 
 
 @pytest.fixture
@@ -53,10 +70,39 @@ def test_a_webhook_gets_json_that_it_can_verify() -> None:
         assert send(config) == Outcome(True)
         (one,) = receiver.received
     assert one.path == "/hook"
-    told = json.loads(one.body)
-    assert (told["event"], told["title"], told["text"]) == ("test", "Hello", "How are you?")
-    signature = hmac.new(b"hush", one.body, hashlib.sha256).hexdigest()
+    assert json.loads(one.body) == {
+        "event": "test",
+        "id": ABOUT.key,
+        "timestamp": "2026-01-01T00:00:00Z",
+        "title": "Hello",
+        "text": "How are you?",
+        "severity": "high",
+        "link": "http://errata.example/api/errors/1",
+        "rule": {"id": str(UUID(int=1)), "name": "Many errors"},
+        "app": "shop",
+        "count": 1,
+        "alerts": [
+            {
+                "event_id": str(UUID(int=2)),
+                "error_id": None,
+                "at": "2026-01-01T00:00:00Z",
+                "kind": "triggered",
+            }
+        ],
+    }
+    assert one.headers["Idempotency-Key"] == ABOUT.key
+    timestamp = one.headers["X-Errata-Timestamp"]
+    assert abs(time.time() - int(timestamp)) < 60
+    signature = hmac.new(b"hush", f"{timestamp}.".encode() + one.body, hashlib.sha256).hexdigest()
     assert one.headers["X-Errata-Signature"] == f"sha256={signature}"
+
+
+def test_a_webhook_without_a_secret_is_not_signed() -> None:
+    with http_receiver() as receiver:
+        assert send(WebhookConfig(f"http://127.0.0.1:{receiver.port}/")) == Outcome(True)
+        (one,) = receiver.received
+    assert "X-Errata-Signature" not in one.headers
+    assert one.headers["Idempotency-Key"] == ABOUT.key
 
 
 def test_slack_gets_a_text_and_a_channel_over_tls(certificate: Path) -> None:
@@ -64,7 +110,14 @@ def test_slack_gets_a_text_and_a_channel_over_tls(certificate: Path) -> None:
         config = SlackConfig(f"https://localhost:{receiver.port}/services/T/B/x", "#alerts")
         assert send(config) == Outcome(True)
         (one,) = receiver.received
-    assert json.loads(one.body) == {"text": "*Hello*\nHow are you?", "channel": "#alerts"}
+    text = "*Hello*\nHow are you?\n<http://errata.example/api/errors/1|Open in Errata>"
+    assert json.loads(one.body) == {"text": text, "channel": "#alerts"}
+
+
+def test_the_words_of_an_error_command_nothing_in_slack() -> None:
+    message = Message("triggered", "<!channel> a & b", "see <http://evil.example|here>")
+    body = json.loads(slack_body(SlackConfig("https://slack.example/"), message, None))
+    assert body["text"] == ("*&lt;!channel&gt; a &amp; b*\nsee &lt;http://evil.example|here&gt;")
 
 
 def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
@@ -79,7 +132,20 @@ def test_a_mail_arrives_at_everybody() -> None:
         assert send(mail(mailbox.port)) == Outcome(True)
         ((sender, recipients, content),) = mailbox.mails
     assert (sender, recipients) == ("alerts@example.com", ["ann@example.com", "bob@example.com"])
-    assert (content["Subject"], content.get_payload().strip()) == ("Hello", "How are you?")
+    text = content.get_payload().split()
+    assert (content["Subject"], " ".join(text[:-1])) == ("Hello", "How are you?")
+    assert text[-1] == ABOUT.link
+    assert content["Message-ID"] == f"<{ABOUT.key}@errata.invalid>"
+
+
+def test_a_title_of_several_lines_adds_no_header_to_a_mail() -> None:
+    message = Message("triggered", "Boom\r\nBcc: eve@example.com", "text")
+    with smtp_receiver() as mailbox:
+        notifier = Notifier(allow_private=True)
+        assert asyncio.run(notifier.send(mail(mailbox.port), message)) == Outcome(True)
+        ((_, recipients, content),) = mailbox.mails
+    assert content["Subject"] == "Boom Bcc: eve@example.com"
+    assert (content["Bcc"], len(recipients)) == (None, 2)
 
 
 def test_a_login_goes_over_starttls(certificate: Path) -> None:

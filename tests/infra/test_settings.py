@@ -63,6 +63,7 @@ def test_there_are_one_or_two_workers_by_default() -> None:
         ("RATE_LIMITS", "0", "rate_limits", False),
         ("CORS_ORIGINS", "https://a.io/, http://b.io:81", "cors_origins", ("https://a.io", "http://b.io:81")),
         ("SCRUB_KEYS", "pin, iban,,pin", "scrub_keys", ("pin", "iban")),
+        ("PUBLIC_URL", "https://e.io/errata/", "public_url", "https://e.io/errata"),
         ("TRUSTED_PROXIES", "10.0.0.0/8", "trusted_proxies", (ip_network("10.0.0.0/8"),)),
         ("ERRATA_ARCHIVE", "/srv/old", "archive", "/srv/old"),
         ("API_WORKERS", "4", "api_workers", 4),
@@ -74,6 +75,10 @@ def test_the_environment_sets(name: str, text: str, field: str, expected: object
 
 def test_the_archive_stands_in_the_data_folder() -> None:
     assert load_settings({"ERRATA_DATA_DIR": "/srv/data"}).archive == "/srv/data/archive"
+
+
+def test_links_lead_to_this_machine_where_nothing_else_is_said() -> None:
+    assert load_settings({"PORT": "9000"}).public_url == "http://localhost:9000"
 
 
 def test_an_empty_variable_is_not_set() -> None:
@@ -154,6 +159,9 @@ def test_redis_urls_are_taken_as_they_are(url: str) -> None:
         ("CORS_ORIGINS", "*,https://a.io", "* or origins"),
         ("CORS_ORIGINS", "https://a.io/path", "* or origins"),
         ("TRUSTED_PROXIES", "proxy", "addresses or networks"),
+        ("PUBLIC_URL", "errata.example.com", "an address such as https://"),
+        ("PUBLIC_URL", "ftp://errata.example.com", "an address such as https://"),
+        ("PUBLIC_URL", "https://ann:pw@errata.example.com", "an address such as https://"),
         ("HOST", "http://x", "an address or a host name"),
         ("DATABASE_URL", "mysql://h/db", "postgres://user:password@host:5432/database"),
         ("DATABASE_URL", "postgres://h:port/db", "postgres://user:password@host:5432/database"),

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.error_group import NULL
 from domain.failures import Unavailable
+from domain.occurrence import NULL
 from domain.resolved_stack import Stack
 from domain.source_map_files import NotASourceMap
 from domain.source_maps import UploadSourceMap

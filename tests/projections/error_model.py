@@ -14,12 +14,15 @@ from domain.decider import fold
 from domain.error_group import (
     DeleteError,
     ErrorReported,
+    MuteError,
     ReopenError,
     ResolveError,
     Status,
+    UnmuteError,
     group_id,
 )
 from domain.failures import NotFound
+from domain.mute import Mute
 from projections.error_groups import ErrorFilter, Sort
 from tests.projections.helpers import START, Log, report
 
@@ -49,7 +52,14 @@ def _mostly(values: tuple[str, ...]) -> st.SearchStrategy[str]:
 @st.composite
 def _commands(draw: st.DrawFn) -> Command:
     app, fingerprint = draw(st.sampled_from(GROUPS))
-    kind = draw(st.sampled_from("rrrrrsod"))
+    kind = draw(st.sampled_from("rrrrrsodtcu"))
+    error_id = group_id(app, fingerprint)
+    if kind == "t":
+        until = START + timedelta(seconds=draw(st.integers(1, 12)))
+        return MuteError(error_id=error_id, until=until, now=START)
+    if kind == "c":
+        count = draw(st.none() | st.integers(1, 3))
+        return MuteError(error_id=error_id, count=count, now=START)
     if kind == "r":
         return report(
             fingerprint,
@@ -59,9 +69,10 @@ def _commands(draw: st.DrawFn) -> Command:
             environment=draw(_mostly(ENVIRONMENTS)),
             after=draw(_seconds),
             words=draw(st.lists(st.sampled_from(WORDS), unique=True).map(tuple)),
+            now=draw(_moments),
         )
-    change = {"s": ResolveError, "o": ReopenError, "d": DeleteError}[kind]
-    return change(error_id=group_id(app, fingerprint))
+    changes = {"s": ResolveError, "o": ReopenError, "d": DeleteError, "u": UnmuteError}
+    return changes[kind](error_id=error_id)
 
 
 @st.composite
@@ -106,6 +117,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     first_seen: datetime
     last_seen: datetime
     words: frozenset[str]
+    mute: Mute | None
 
 
 def listed(events: Sequence[Recorded[Any]]) -> list[Listed]:
@@ -136,6 +148,7 @@ def listed(events: Sequence[Recorded[Any]]) -> list[Listed]:
                 first_seen=state.first_seen,
                 last_seen=state.last_seen,
                 words=frozenset(births[-1].grouping.words),
+                mute=state.mute,
             )
         )
     return groups

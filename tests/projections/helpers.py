@@ -11,8 +11,9 @@ import msgspec
 
 from domain.catalog import DECIDERS, NAMES
 from domain.decider import fold
-from domain.error_group import GroupingRecord, Occurrence, ReportError
+from domain.error_group import ReportError
 from domain.message import ERRATA, Command, Context, Event, Recorded
+from domain.occurrence import GroupingRecord, Occurrence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,7 @@ def report(
     environment: str = "production",
     after: float = 0,
     words: tuple[str, ...] = ("database", "failed"),
+    now: datetime | None = None,
     **occurrence: Any,
 ) -> ReportError:
     """A report of something that happened `after` so many seconds."""
@@ -84,6 +86,7 @@ def report(
             timestamp=START + timedelta(seconds=after),
             **occurrence,
         ),
+        now=now,
     )
 
 

@@ -42,7 +42,7 @@ async def test_what_a_report_left_out_is_null(redis: Redis) -> None:
     absent = {name for name, value in error.items() if value is None}
     assert absent == {
         "stack_trace", "context", "user_agent", "ip_address", "url", "type", "tags", "user",
-        "release", "resolved_at",
+        "release", "resolved_at", "muted_until", "muted_count_left",
     }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ async def test_all_keys_share_the_keyspace_of_the_version() -> None:
     log.execute(ResolveError(error_id=group_id("default", "f" * 32)))
     for write in MODEL.fold(KEYSPACE, log.events):
         key = write[1] if isinstance(write[1], bytes) else str(write[1]).encode()
-        assert key.startswith(b"errata:{error_groups.v1}:")
+        assert key.startswith(KEYSPACE.prefix.encode())
 
 
 async def test_the_page_of_one_error_writes_each_index_once() -> None:

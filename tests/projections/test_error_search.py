@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from domain.error_group import DeleteError, GroupingRecord, group_id
+from domain.error_group import DeleteError, group_id
 from domain.fingerprint import group_report
+from domain.occurrence import GroupingRecord
 from projections.error_groups import ErrorFilter, ErrorGroups, ErrorQueries
 from projections.error_groups.words import words_of
 from tests.projections.helpers import Log, content, decoded, folded, report

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 
 from domain.error_group import DeleteError, group_id
 from domain.message import Event, Recorded
+from projections import postgres_runner
 from projections.occurrence_index import (
     MAX_TEXT,
     IndexPage,
@@ -25,7 +26,7 @@ from projections.occurrence_index import (
     Place,
     indexed,
 )
-from projections.postgres_runner import PostgresRunner
+from projections.postgres_runner import PostgresRunner, execute
 from projections.projection import Indigestible
 from projections.runner import stopped_key
 from tests.projections.helpers import START, Log, report
@@ -110,7 +111,7 @@ def test_the_index_equals_the_log_at_every_position(
     connection.execute("TRUNCATE occurrences")
     for page in pages(events, cuts):
         for statement, arguments in MODEL.fold(page):
-            connection.execute(statement, arguments)
+            execute(connection, statement, arguments)
         assert rows(connection) == expected(events[: page[-1].position])
 
 
@@ -147,7 +148,7 @@ class Killed(Exception):
     """The end of a worker."""
 
 
-@pytest.mark.parametrize("dies_at", ["occurrences_open_days", "INSERT", "UPDATE", "eval"])
+@pytest.mark.parametrize("dies_at", ["occurrences_open_days", "COPY", "UPDATE", "PUBLISH"])
 def test_a_worker_that_dies_at_any_step_leaves_rows_and_checkpoint_that_agree(
     connection: Connection,
     client: redis.Redis,
@@ -159,21 +160,19 @@ def test_a_worker_that_dies_at_any_step_leaves_rows_and_checkpoint_that_agree(
     run(PostgresRunner(Events(events[:10]), connection, client, [MODEL]))
     with psycopg.connect(database_url, autocommit=True) as own, monkeypatch.context() as patch:
         dying = PostgresRunner(Events(events), own, client, [MODEL])
-        execute, announce = own.execute, client.eval
 
-        def execute_or_die(query: Any, *more: Any) -> Any:
-            if dies_at in query:
-                own.close()
-                raise Killed
-            return execute(query, *more)
+        def or_dies(act: Any, statement: int) -> Any:
+            def act_or_die(*arguments: Any) -> Any:
+                if dies_at in arguments[statement]:
+                    own.close()
+                    raise Killed
+                return act(*arguments)
 
-        def announce_or_die(*arguments: Any) -> Any:
-            if dies_at == "eval":
-                raise Killed
-            return announce(*arguments)
+            return act_or_die
 
-        patch.setattr(own, "execute", execute_or_die)
-        patch.setattr(client, "eval", announce_or_die)
+        patch.setattr(own, "execute", or_dies(own.execute, 0))
+        patch.setattr(postgres_runner, "execute", or_dies(execute, 1))
+        patch.setattr(client, "eval", or_dies(client.eval, 0))
         with pytest.raises((Killed, psycopg.OperationalError)):
             dying.step()
     found = connection.execute("SELECT position FROM read_model_checkpoints").fetchone()
@@ -275,7 +274,7 @@ def partitions(connection: Connection) -> list[str]:
 
 def fold(connection: Connection, events: Sequence[Recorded[Any]]) -> None:
     for statement, arguments in MODEL.fold(events):
-        connection.execute(statement, arguments)
+        execute(connection, statement, arguments)
 
 
 def test_each_day_has_a_partition_and_far_stamps_share_one(connection: Connection) -> None:

@@ -6,9 +6,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from domain.failures import Unavailable
 from projections.positions import CERTAIN_SECONDS, FAR_BEHIND, Positions
-from projections.projection import POSITIONS, Keyspace
+from projections.projection import ACTIVE, POSITIONS, Keyspace
+from projections.versions import ACTIVE_CHANGED, KEPT, Kept
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -160,3 +163,67 @@ async def test_positions_are_certain_for_a_moment_after_a_look(redis: Redis) -> 
     assert positions.certain
     await asyncio.sleep(CERTAIN_SECONDS)
     assert not positions.certain
+
+
+async def test_another_version_is_read_once_it_has_come_as_far(redis: Redis) -> None:
+    positions = await positions_at(redis, 100, log_at(100))
+    first = positions.edition("errors")
+    new = Keyspace("errors", 1001)
+    await redis.set(new.checkpoint, 99)
+    await redis.hset(ACTIVE, "errors", 1001)
+    await positions.look()
+    assert positions.space("errors") == ERRORS
+    await redis.set(new.checkpoint, 100)
+    await positions.look()
+    assert positions.space("errors") == new
+    assert (positions.position("errors"), positions.rebuilding("errors")) == (100, None)
+    assert positions.edition("errors") != first
+    positions._hear(b"errors.v1001 101")
+    assert positions.position("errors") == 101
+
+
+async def test_who_waits_goes_on_over_a_change_of_versions(redis: Redis) -> None:
+    positions = await positions_at(redis, 100, log_at(100))
+    await positions.start()
+    try:
+        wait = asyncio.create_task(positions.wait("errors", 102, 5))
+        await redis.set(Keyspace("errors", 1001).checkpoint, 102)
+        await redis.hset(ACTIVE, "errors", 1001)
+        await redis.publish(POSITIONS, f"{ACTIVE_CHANGED} 0")
+        assert await wait
+    finally:
+        await positions.stop()
+
+
+async def test_code_of_an_older_fold_goes_on_with_the_version_that_is_kept(redis: Redis) -> None:
+    positions = await positions_at(redis, 100, log_at(100))
+    kept = Kept(APPS.version, 0.0, 1.0)
+    await redis.hset(ACTIVE, "apps", APPS.version + 1)
+    await redis.hset(KEPT, "apps", msgspec.json.encode(kept))
+    await positions.look()
+    assert positions.space("apps") == APPS
+
+
+async def test_code_of_a_newer_fold_reads_the_older_one_while_it_is_live(redis: Redis) -> None:
+    old = Keyspace("apps", 1)
+    await redis.hset(ACTIVE, "apps", 1)
+    await redis.set(old.checkpoint, 100)
+    positions = await positions_at(redis, 60, log_at(100))
+    assert (positions.space("apps"), positions.position("apps")) == (old, 100)
+    unreadable = Positions(redis, [APPS], log_at(100).head, {"apps": 2})
+    await unreadable.look()
+    assert unreadable.space("apps") == APPS
+
+
+async def test_a_version_that_is_gone_is_left_for_the_one_there_is(redis: Redis) -> None:
+    """Redis was restored from a copy of before the rebuild: a step back, and said to be one."""
+    new = Keyspace("errors", 1001)
+    await redis.hset(ACTIVE, "errors", 1001)
+    await redis.set(new.checkpoint, 100)
+    positions = await positions_at(redis, 90, log_at(100))
+    assert positions.space("errors") == new
+    await redis.delete(new.checkpoint)
+    await redis.hset(ACTIVE, "errors", 1)
+    await positions.look()
+    assert positions.space("errors") == ERRORS
+    assert positions.rebuilding("errors") == (90, 100)

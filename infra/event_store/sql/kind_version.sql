@@ -1,3 +1,3 @@
--- Changes whenever any stream of the kind does; answered from streams_by_kind alone.
+-- Changes whenever any stream of the kind does; found by streams_of_kind.
 SELECT coalesce(sum(version), 0)::bigint FROM streams
  WHERE kind = %s AND kind <> 'error_group'

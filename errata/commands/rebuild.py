@@ -1,0 +1,216 @@
+"""`errata rebuild`: read models built anew from the log, while they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import rich_click as click
+
+from errata.commands.common import (
+    REFUSED,
+    data_dir_option,
+    json_option,
+    print_json,
+    print_table,
+    say,
+    services,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infra.settings import Settings
+    from projections.rebuilds import Rebuild
+    from projections.versions import Standing
+
+_SHOWN_KEYS = 10
+
+
+@click.command()
+@click.argument("read_models", nargs=-1, metavar="[READ MODEL]...")
+@click.option("--all", "every", is_flag=True, help="All read models in Redis.")
+@click.option("--expect-same", is_flag=True, help="Stop where the new differs from the live one.")
+@click.option("--rollback", is_flag=True, help="Make live again what was live before.")
+@click.option("--cancel", type=click.UUID, metavar="ID", help="Give up a rebuild.")
+@click.option("--list", "list_all", is_flag=True, help="Show versions and the last rebuilds.")
+@click.option("--no-wait", is_flag=True, help="Only ask for it; a worker must be running.")
+@data_dir_option
+@json_option
+def rebuild(
+    read_models: tuple[str, ...],
+    every: bool,
+    expect_same: bool,
+    rollback: bool,
+    cancel: UUID | None,
+    list_all: bool,
+    no_wait: bool,
+    data_dir: Path | None,
+    as_json: bool,
+) -> int:
+    """Build read models anew from the log, beside the live ones, which are read meanwhile.
+
+    The new ones are compared with the live ones, and the keys that differ are named; then they take
+    their place, all at once. What they replaced is kept for an hour (REBUILD_KEEP_SECONDS), for
+    --rollback. The work is done by a worker; Ctrl-C ends the watching, --cancel the rebuild.
+
+    Exit code 1 when it was cancelled, has failed, or differs and --expect-same was given.
+
+    \b
+    Examples:
+      errata rebuild --all
+      errata rebuild error_groups stats --expect-same
+      errata rebuild --rollback
+      errata rebuild --list
+    """
+    from errata.asking import ask_for_rebuild, ask_for_rollback, ask_to_cancel, known
+
+    names = _named(read_models, every=every, wanted=not (rollback or cancel or list_all))
+    with services(data_dir) as settings:
+        if list_all:
+            _print_known(*known(settings), as_json=as_json)
+            return 0
+        if cancel is not None:
+            asked = ask_to_cancel(settings, cancel)
+            return _carried_out(settings, lambda: asked, wait=not no_wait, as_json=as_json)
+        return _carried_out(
+            settings,
+            lambda: (
+                ask_for_rollback(settings, names)
+                if rollback
+                else ask_for_rebuild(settings, names, expect_same=expect_same)
+            ),
+            wait=not no_wait,
+            as_json=as_json,
+        )
+
+
+def _named(names: Sequence[str], *, every: bool, wanted: bool) -> Sequence[str]:
+    from projections.registry import READ_MODELS
+
+    known = [model.name for model in READ_MODELS]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise click.UsageError(
+            f"no read model {unknown[0]!r} in Redis; there are {', '.join(known)}."
+        )
+    if wanted and bool(names) == every:
+        raise click.UsageError("name read models, or say --all.")
+    return known if every else list(dict.fromkeys(names))
+
+
+def _carried_out(
+    settings: Settings, ask: Callable[[], Rebuild], *, wait: bool, as_json: bool
+) -> int:
+    """Ask, and follow the rebuild to its end; returns the exit code."""
+    from errata.asking import progress, somebody_at_work
+
+    if not wait:
+        asked = ask()
+        if as_json:
+            print_json(asked)
+        else:
+            say(f"Asked for: rebuild {asked.id}.")
+        return 0
+    with somebody_at_work(settings) as own:
+        found = asked = ask()
+        if not as_json:
+            say(f"Rebuild {asked.id}{', by this process' if own else ''}")
+        with _bars(asked, quiet=as_json) as show:
+            for found in progress(settings, asked):
+                show(found)
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+    return 0 if found.state == "done" else REFUSED
+
+
+@contextmanager
+def _bars(asked: Rebuild, *, quiet: bool) -> Iterator[Callable[[Rebuild], None]]:
+    """A bar for each read model; without a terminal, a line for each state."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    console = Console(stderr=True)
+    state = None
+
+    def tell_state(found: Rebuild) -> None:
+        nonlocal state
+        if found.state != state and not quiet:
+            say(f"{found.state}: {found.position:,} of {found.target:,} events")
+        state = found.state
+
+    if quiet or not console.is_terminal:
+        yield tell_state
+        return
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, TextColumn("{task.fields[said]}"), console=console) as bars:
+        tasks = {part.name: bars.add_task(part.name, said="") for part in asked.read_models}
+
+        def show(found: Rebuild) -> None:
+            for part in found.read_models:
+                bars.update(
+                    tasks[part.name],
+                    completed=part.position,
+                    total=max(found.target, 1),
+                    said=_pace(found),
+                )
+
+        yield show
+
+
+def _pace(rebuild: Rebuild) -> str:
+    rate = "" if rebuild.events_per_second is None else f"{rebuild.events_per_second:,.0f} events/s"
+    left = "" if not rebuild.seconds_left else f"{rebuild.seconds_left:.0f} s left"
+    return "  ".join(filter(None, [rebuild.state, rate, left]))
+
+
+def _print(rebuild: Rebuild) -> None:
+    rows = [
+        (
+            part.name,
+            part.from_version,
+            part.to_version,
+            f"{part.position:,}",
+            "not compared" if part.differences is None else f"{part.differences:,} keys differ",
+        )
+        for part in rebuild.read_models
+    ]
+    print_table(("Read model", "From", "To", "Position", "Live and new"), rows)
+    for part in rebuild.read_models:
+        for key, what in part.differing[:_SHOWN_KEYS]:
+            click.echo(f"  {part.name}: {key} was {what}")
+        if (more := (part.differences or 0) - _SHOWN_KEYS) > 0:
+            click.echo(f"  {part.name}: and {more:,} more")
+    seconds = ""
+    if rebuild.started_at and rebuild.finished_at:
+        seconds = f" in {(rebuild.finished_at - rebuild.started_at).total_seconds():.1f} s"
+    reason = f": {rebuild.reason}" if rebuild.reason else ""
+    say(f"{rebuild.state.capitalize()}{seconds}{reason}")
+
+
+def _print_known(standing: Standing, rebuilds: Sequence[Rebuild], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"live": standing.active, "kept": standing.kept, "rebuilds": rebuilds})
+        return
+    kept = {name: f"v{one.version}" for name, one in standing.kept.items()}
+    rows = [
+        (name, f"v{version}", kept.get(name)) for name, version in sorted(standing.active.items())
+    ]
+    print_table(("Read model", "Live", "Kept"), rows)
+    if rebuilds:
+        click.echo("")
+        print_table(
+            ("Rebuild", "Kind", "State", "Requested (UTC)", "By", "Read models"),
+            [
+                (
+                    *(one.id, one.kind, one.state, f"{one.requested_at:%Y-%m-%d %H:%M:%S}"),
+                    *(one.requested_by, ", ".join(part.name for part in one.read_models)),
+                )
+                for one in rebuilds
+            ],
+        )
