@@ -28,6 +28,25 @@ _SIZES = {b"hash": "HLEN", b"set": "SCARD", b"zset": "ZCARD"}
 _LOOKS = {b"hash": "HMGET", b"set": "SMISMEMBER", b"zset": "ZMSCORE"}
 _VALUES = {b"hash": "HGET", b"set": "SISMEMBER", b"zset": "ZSCORE"}
 
+_ALIKE_UP_TO = 10_000
+"""Members of a key that Redis compares by itself: it does nothing else meanwhile."""
+
+_UNALIKE = """
+local sizes = {hash = 'HLEN', set = 'SCARD', zset = 'ZCARD'}
+local unalike = {}
+for i = 1, #KEYS, 2 do
+  local kind = redis.call('TYPE', KEYS[i]).ok
+  local count = sizes[kind] and redis.call(sizes[kind], KEYS[i]) or 0
+  if count > tonumber(ARGV[1])
+      or redis.call('DUMP', KEYS[i]) ~= redis.call('DUMP', KEYS[i + 1]) then
+    unalike[#unalike + 1] = (i + 1) / 2
+  end
+end
+return unalike
+"""
+"""Of pairs of keys, the numbers (from 1) of those that are large, or not the same byte for byte.
+Equal contents need not be kept in the same bytes: those are looked at, not told to differ."""
+
 Command = tuple[Any, ...]
 
 
@@ -88,9 +107,19 @@ class Versions:
             kinds = self._ask([("TYPE", key) for key in page])
             keys = [(kind, key[start:]) for kind, key in zip(kinds, page, strict=True)]
             there = [key for key in keys if key[0] != b"none"]
-            if space == self._found:
-                there = self._of_other_size(there)
-            yield from self._of_keys(space, there)
+            narrow = self._of_other_size if space == self._found else self._unalike
+            yield from self._of_keys(space, narrow(there))
+
+    def _unalike(self, keys: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Those of some keys that are not kept in the same bytes in both versions. Redis tells
+        without sending them, where both live on one server."""
+        if isinstance(self._client, redis.RedisCluster) or not keys:
+            return list(keys)
+        pairs = [_name(space, key) for _, key in keys for space in self._both]
+        (numbers,) = self._ask([("EVAL", _UNALIKE, len(pairs), *pairs, _ALIKE_UP_TO)])
+        if isinstance(numbers, redis.ResponseError):  # it may not dump: every member is looked at
+            return list(keys)
+        return [keys[number - 1] for number in numbers]
 
     def _of_other_size(self, keys: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Those of some keys that are of another size in the other version, or may be."""
