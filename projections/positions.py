@@ -131,10 +131,13 @@ class Positions:
     async def stop(self) -> None:
         """Stop listening; waiting requests run into their timeouts."""
         self._stopping = True
-        tasks = [*self._tasks, *filter(None, [self._looking])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        left = {*self._tasks, *filter(None, [self._looking])}
+        while left:
+            # Again and again: before Python 3.12 wait_for, with which the client sends, may swallow
+            # a cancellation, and whoever listens then would go on doing so.
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=0.1)
 
     @property
     def names(self) -> tuple[str, ...]:

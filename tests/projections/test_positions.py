@@ -227,3 +227,14 @@ async def test_a_version_that_is_gone_is_left_for_the_one_there_is(redis: Redis)
     await positions.look()
     assert positions.space("errors") == ERRORS
     assert positions.rebuilding("errors") == (90, 100)
+
+
+async def test_it_stops_at_whatever_moment(redis: Redis) -> None:
+    """Also in the middle of a command, when a cancellation may be lost on its way."""
+    for turns in range(60):
+        positions = await positions_at(redis, 1, log_at(1))
+        await positions.start()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await positions.stop()
