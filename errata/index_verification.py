@@ -22,7 +22,19 @@ from projections.runner import PAGE_EVENTS
 
 _LIVE = "CREATE TEMPORARY VIEW live AS SELECT * FROM occurrences"
 _FOLDED = "CREATE TEMPORARY TABLE occurrences (LIKE occurrences) ON COMMIT DROP"
+_LOCK = "LOCK TABLE occurrences IN ACCESS SHARE MODE"
 _CHECKPOINT = "SELECT position FROM read_model_checkpoints WHERE name = %s AND version = %s"
+_OLDEST_DAY = """
+SELECT min(to_date(right(c.relname, 8), 'YYYYMMDD'))::timestamp AT TIME ZONE 'UTC'
+  FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+ WHERE i.inhparent = 'occurrences'::regclass AND c.relname ~ '^occurrences_[0-9]{8}$'
+"""
+# Retention forgets the oldest days: nobody misses those before the first that is there.
+_FORGET = """
+DELETE FROM occurrences
+ WHERE occurred_at < %(oldest)s
+   AND position NOT IN (SELECT position FROM live WHERE occurred_at < %(oldest)s)
+"""
 _DIFFERENT = """
 CREATE TEMPORARY TABLE different ON COMMIT DROP AS
 SELECT true AS is_live, * FROM (TABLE live EXCEPT ALL TABLE occurrences) AS unexpected
@@ -61,8 +73,11 @@ def verify_index(
         connection.transaction(),
     ):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        # Before anything is seen: a rebuild must not exchange the table for one seen half.
+        connection.execute(_LOCK)
         found = connection.execute(_CHECKPOINT, (model.name, model.version)).fetchone()
         target = int(found[0]) if found else 0
+        ((oldest,),) = connection.execute(_OLDEST_DAY).fetchall()
         connection.execute(_LIVE)
         connection.execute(_FOLDED)
         position = 0
@@ -73,6 +88,7 @@ def verify_index(
                     execute(connection, statement, arguments)
             position = events[-1].position
             progress(position, target)
+        connection.execute(_FORGET, {"oldest": oldest})
         connection.execute(_DIFFERENT)
         ((rows, different),) = connection.execute(_COUNTS).fetchall()
         first = connection.execute(_FIRST, (most,)).fetchall()

@@ -144,9 +144,8 @@ def _names(form: Form, rebuilds: Rebuilds) -> Sequence[str]:
     unknown = [name for name in names if name not in rebuilds.names]
     if unknown:
         known = ", ".join(rebuilds.names)
-        form.wrong(
-            "read_models", f"there is no {unknown[0][:100]!r} to be rebuilt: there are {known}"
-        )
+        there = f"there are {known}; occurrences is rebuilt by the command line"
+        form.wrong("read_models", f"there is no {unknown[0][:100]!r} to be rebuilt: {there}")
     elif not names or len(set(names)) < len(names):
         form.wrong("read_models", "must name at least one, and each once")
     return names

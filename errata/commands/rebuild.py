@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import rich_click as click
@@ -27,12 +29,15 @@ if TYPE_CHECKING:
     from projections.rebuilds import Rebuild
     from projections.versions import Standing
 
+INDEX = "occurrences"
+"""The read model in PostgreSQL, which this process rebuilds itself."""
+
 _SHOWN_KEYS = 10
 
 
 @click.command()
 @click.argument("read_models", nargs=-1, metavar="[READ MODEL]...")
-@click.option("--all", "every", is_flag=True, help="All read models in Redis.")
+@click.option("--all", "every", is_flag=True, help="All read models.")
 @click.option("--expect-same", is_flag=True, help="Stop where the new differs from the live one.")
 @click.option("--rollback", is_flag=True, help="Make live again what was live before.")
 @click.option("--cancel", type=click.UUID, metavar="ID", help="Give up a rebuild.")
@@ -57,18 +62,24 @@ def rebuild(
     their place, all at once. What they replaced is kept for an hour (REBUILD_KEEP_SECONDS), for
     --rollback. The work is done by a worker; Ctrl-C ends the watching, --cancel the rebuild.
 
+    The index of occurrences, in PostgreSQL, comes last. It is rebuilt by this command itself, which
+    Ctrl-C gives up; it is neither compared nor kept, and not part of --no-wait or --rollback.
+
     Exit code 1 when it was cancelled, has failed, or differs and --expect-same was given.
 
     \b
     Examples:
       errata rebuild --all
       errata rebuild error_groups stats --expect-same
+      errata rebuild occurrences
       errata rebuild --rollback
       errata rebuild --list
     """
     from errata.asking import ask_for_rebuild, ask_for_rollback, ask_to_cancel, known
 
     names = _named(read_models, every=every, wanted=not (rollback or cancel or list_all))
+    without = {"--rollback": rollback, "--expect-same": expect_same, "--no-wait": no_wait}
+    names, index = _index_apart(names, [option for option, given in without.items() if given])
     with services(data_dir) as settings:
         if list_all:
             _print_known(*known(settings), as_json=as_json)
@@ -76,36 +87,81 @@ def rebuild(
         if cancel is not None:
             asked = ask_to_cancel(settings, cancel)
             return _carried_out(settings, lambda: asked, wait=not no_wait, as_json=as_json)
-        return _carried_out(
-            settings,
-            lambda: (
-                ask_for_rollback(settings, names)
-                if rollback
-                else ask_for_rebuild(settings, names, expect_same=expect_same)
-            ),
-            wait=not no_wait,
-            as_json=as_json,
-        )
+        if index and not names:
+            return _index_alone(settings, as_json=as_json)
+        ask = partial(ask_for_rebuild, settings, names, expect_same=expect_same)
+        if rollback:
+            ask = partial(ask_for_rollback, settings, names)
+        return _carried_out(settings, ask, wait=not no_wait, as_json=as_json, index=index)
 
 
 def _named(names: Sequence[str], *, every: bool, wanted: bool) -> Sequence[str]:
     from projections.registry import READ_MODELS
 
-    known = [model.name for model in READ_MODELS]
+    known = [*(model.name for model in READ_MODELS), INDEX]
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise click.UsageError(
-            f"no read model {unknown[0]!r} in Redis; there are {', '.join(known)}."
-        )
+        raise click.UsageError(f"no read model {unknown[0]!r}; there are {', '.join(known)}.")
     if wanted and bool(names) == every:
         raise click.UsageError("name read models, or say --all.")
     return known if every else list(dict.fromkeys(names))
 
 
+def _index_apart(names: Sequence[str], without: Sequence[str]) -> tuple[Sequence[str], bool]:
+    """The read models in Redis, and whether the index is wanted too. It is left out where one of
+    the options `without` it is given, and may then not stand alone."""
+    in_redis = [name for name in names if name != INDEX]
+    wanted = len(in_redis) < len(names)
+    if wanted and without:
+        if not in_redis:
+            raise click.UsageError(f"{without[0]} is not for {INDEX}.")
+        say(f"{INDEX} is left out: {without[0]} is not for it.")
+    return in_redis, wanted and not without
+
+
+def _index_alone(settings: Settings, *, as_json: bool) -> int:
+    done = _rebuild_index(settings, quiet=as_json)
+    if as_json:
+        print_json({INDEX: done})
+    return 0
+
+
+def _rebuild_index(settings: Settings, *, quiet: bool) -> dict[str, Any]:
+    """Rebuild the index of occurrences here; returns what became of it, as JSON shows it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    from errata.index_rebuilding import rebuild_index
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), TaskProgressColumn())
+    said, hidden = TextColumn("{task.fields[said]}"), quiet or not console.is_terminal
+    with Progress(*columns, said, console=console, disable=hidden) as bar:
+        task, began = bar.add_task(INDEX, said=""), monotonic()
+
+        def tell(position: int, target: int) -> None:
+            rate = position / (monotonic() - began)
+            bar.update(task, completed=position, total=target, said=f"{rate:,.0f} events/s")
+
+        done = rebuild_index(settings, tell)
+    if not quiet:
+        rate = done.position / max(done.seconds, 0.1)
+        at = f"at position {done.position:,}"
+        say(f"{INDEX}: done in {done.seconds:.1f} s {at}, {rate:,.0f} events/s")
+    return done._asdict()
+
+
 def _carried_out(
-    settings: Settings, ask: Callable[[], Rebuild], *, wait: bool, as_json: bool
+    settings: Settings,
+    ask: Callable[[], Rebuild],
+    *,
+    wait: bool,
+    as_json: bool,
+    index: bool = False,
 ) -> int:
-    """Ask, and follow the rebuild to its end; returns the exit code."""
+    """Ask, and follow the rebuild to its end, and then rebuild the index; returns the exit code."""
+    from msgspec import structs
+
     from errata.asking import progress, somebody_at_work
 
     if not wait:
@@ -122,11 +178,13 @@ def _carried_out(
         with _bars(asked, quiet=as_json) as show:
             for found in progress(settings, asked):
                 show(found)
-    if as_json:
-        print_json(found)
-    else:
+    if not as_json:
         _print(found)
-    return 0 if found.state == "done" else REFUSED
+    done = found.state == "done"
+    also = {INDEX: _rebuild_index(settings, quiet=as_json)} if index and done else {}
+    if as_json:
+        print_json(structs.asdict(found) | also)
+    return 0 if done else REFUSED
 
 
 @contextmanager

@@ -132,6 +132,12 @@ async def test_what_is_being_built_is_refused_until_it_is_cancelled(
     assert cancelled.json()["data"]["cancelled_by"] == first["requested_by"]
 
 
+async def test_the_index_in_postgresql_is_left_to_the_command_line(api_alone: Api) -> None:
+    answer = await api_alone.post(PATH, json={"read_models": ["occurrences"]})
+    assert answer.status_code == 400
+    assert "; occurrences is rebuilt by the command line" in answer.text
+
+
 async def test_what_cannot_be_is_said(api_alone: Api, settings: Settings) -> None:
     api = api_alone
     nothing_yet = await api.post(PATH, json={"read_models": ["stats"]})

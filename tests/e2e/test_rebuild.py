@@ -33,6 +33,7 @@ def test_all_read_models_are_rebuilt_and_come_back(running: Instance) -> None:
     for model in READ_MODELS:
         assert f"{model.name} " in done.stdout
     assert done.stdout.count("0 keys differ") == len(READ_MODELS)
+    assert "occurrences: done in" in done.stderr
     listed = answer(errata("rebuild", "--list", "--json", *here))
     assert listed["live"][GROUPS.name] == build_of(GROUPS.version, 1)
     assert [one["state"] for one in listed["rebuilds"]] == ["done"]
@@ -43,6 +44,14 @@ def test_all_read_models_are_rebuilt_and_come_back(running: Instance) -> None:
     status = answer(errata("status", "--json", *here))
     assert all(model["state"] == "up to date" for model in status["read_models"])
     assert running.healthy()
+
+
+def test_the_index_is_rebuilt_by_its_name(running: Instance) -> None:
+    running.report("listed")
+    here = ("--json", "--data-dir", str(running.folder))
+    assert answer(errata("rebuild", "occurrences", *here))["occurrences"]["position"] >= 1
+    (verdict,) = answer(errata("verify", "occurrences", *here))
+    assert (verdict["equal"], verdict["keys"] >= 1) == (True, True)
 
 
 def test_without_a_worker_the_command_does_the_work(tmp_path: Path) -> None:
@@ -59,7 +68,9 @@ def test_without_a_worker_the_command_does_the_work(tmp_path: Path) -> None:
     [
         (("rebuild",), "name read models, or say --all."),
         (("rebuild", "stats", "--all"), "name read models, or say --all."),
-        (("rebuild", "stast"), "no read model 'stast' in Redis; there are error_groups"),
+        (("rebuild", "stast"), "no read model 'stast'; there are error_groups"),
+        (("rebuild", "occurrences", "--no-wait"), "--no-wait is not for occurrences."),
+        (("rebuild", "occurrences", "--rollback"), "--rollback is not for occurrences."),
     ],
 )
 def test_what_is_wanted_must_be_said(
