@@ -32,6 +32,7 @@ _SERVER = re.compile(
 )
 _APPRISE = re.compile(r"[a-z][a-z0-9+.-]{1,30}://\S+", re.IGNORECASE)
 _UNFIT = re.compile(r"[\x00-\x20\x7f]")
+_IN_SLACK = re.compile(r"(^|\.)slack\.com(:|$)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -119,7 +120,7 @@ def _apprise(reading: _Reading) -> Config:
 
 def _slack(reading: _Reading) -> Config:
     return SlackConfig(
-        reading.required("webhook_url", https_url), reading.optional("channel", short)
+        reading.required("webhook_url", slack_url), reading.optional("channel", short)
     )
 
 
@@ -214,9 +215,14 @@ def http_url(text: str) -> str | None:
     return None
 
 
-def https_url(text: str) -> str | None:
-    """A URL of a web server, over TLS."""
-    return http_url(text) or (None if text.startswith("https://") else "must be an https:// URL")
+def slack_url(text: str) -> str | None:
+    """A URL of Slack, over TLS, or of another server that takes the same body."""
+    wrong = http_url(text)
+    if wrong is not None:
+        return wrong
+    url = urlsplit(text)
+    in_the_open = url.scheme == "http" and _IN_SLACK.search(url.netloc)
+    return "must be an https:// URL" if in_the_open else None
 
 
 def apprise_url(text: str) -> str | None:

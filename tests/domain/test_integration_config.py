@@ -33,6 +33,11 @@ def preview(channel: Channel, config: dict[str, Any]) -> dict[str, Any]:
     [
         ("slack", SLACK, {"webhook_url": "https://hooks.slack.com/****", "channel": "#alerts"}),
         (
+            "slack",
+            {"webhook_url": "http://chat.example.com/hooks/x"},
+            {"webhook_url": "http://chat.example.com/****"},
+        ),
+        (
             "webhook",
             {"url": "http://example.com:81/a/token?key=1", "secret": "hush"},
             {"url": "http://example.com:81/****", "secret": "****"},
@@ -62,6 +67,7 @@ def test_secrets_are_masked(channel: Channel, config: Any, shown: Any) -> None:
     [
         ("slack", {}, ["webhook_url"]),
         ("slack", {"webhook_url": "http://hooks.slack.com/x"}, ["webhook_url"]),
+        ("slack", {"webhook_url": "http://hooks.slack.com:80/x"}, ["webhook_url"]),
         ("slack", {"webhook_url": "https://u:p@hooks.slack.com/x"}, ["webhook_url"]),
         ("slack", {"webhook_url": "https://hooks.slack.com/****"}, ["webhook_url"]),
         ("slack", {"webhook_url": 7, "channel": ""}, ["webhook_url", "channel"]),
