@@ -38,7 +38,7 @@ CHECKS: list[Any] = [
         ]
     ),
 ]
-EXAMPLES = rounds(full=200, quick=10)
+EXAMPLES = rounds(full=200, quick=15)
 RAW_REQUESTS = 300
 
 UNSAID = {
