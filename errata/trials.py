@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -19,7 +19,8 @@ import psycopg
 import structlog
 
 from api.trial_ports import Explained, Outcome, Preview
-from domain.alert import AlertRecovered, AlertTriggered, RecoverAlert, TriggerAlert, alert_id
+from domain.alert import RecoverAlert, TriggerAlert, alert_id
+from domain.alert import decider as alert_decider
 from domain.alert_rule import (
     AlertRuleChanged,
     AlertRuleCreated,
@@ -27,6 +28,7 @@ from domain.alert_rule import (
     AlertRuleSilenced,
 )
 from domain.condition import parse_window
+from domain.decider import fold
 from domain.delivery import QueueNotification
 from domain.failures import Invalid, NotFound, Unavailable
 from domain.incident import ChangeIncident, OpenIncident
@@ -285,31 +287,19 @@ def _next_ruling(ruling: _Ruling | None, recorded: Recorded[Event]) -> _Ruling |
 
 def _as_recorded(found: Explanation, past: PastLog, ruling: _Ruling, position: int) -> Explanation:
     """An explanation with what was really triggered: the log knows, however long ago it was."""
-    firing_since: datetime | None = None
-    last: datetime | None = None
-    triggers = 0
-    for recorded in _alerts(past, found, position):
-        event = recorded.event
-        if isinstance(event, AlertTriggered):
-            firing_since = firing_since or event.facts.at
-            last, triggers = event.facts.at, triggers + 1
-        elif isinstance(event, AlertRecovered):
-            firing_since, triggers = None, 0
+    alert = fold(alert_decider, past.stream(alert_id(found.rule_id, found.error_id), position))
+    last = None if alert.facts is None else alert.facts.at
     cooldown = parse_window(ruling.settings.cooldown or ruling.settings.time_window).seconds
     cools = last is not None and last >= ruling.since
     return msgspec.structs.replace(
         found,
-        firing_since=firing_since,
+        firing_since=alert.triggered_at,
         last_triggered=last,
-        triggers=triggers,
+        triggers=alert.triggers,
         cooldown_until=last + timedelta(seconds=cooldown) if last and cools else None,
-        false_since=found.false_since if firing_since else None,
-        recovers_at=found.recovers_at if firing_since else None,
+        false_since=found.false_since if alert.firing else None,
+        recovers_at=found.recovers_at if alert.firing else None,
     )
-
-
-def _alerts(past: PastLog, found: Explanation, position: int) -> Iterator[Recorded[Any]]:
-    return past.stream(alert_id(found.rule_id, found.error_id), position)
 
 
 def _looks_at_services(settings: RuleSettings) -> bool:

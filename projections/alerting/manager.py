@@ -32,8 +32,6 @@ from projections.alerting.instants import micros
 from projections.alerting.matching import Happening
 from projections.alerting.saving import decode, encode, restore, saved
 
-"""Characters of an error's message that are kept."""
-
 NEEDS: frozenset[type[Event]] = frozenset(
     {
         ErrorReported,
