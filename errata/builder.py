@@ -333,9 +333,10 @@ class Builder:
 
 
 def drop(client: redis.Redis, space: Keyspace) -> None:
-    """Delete a version that was kept. Raises RedisError."""
-    client.eval(_FORGET, 1, KEPT, space.name, str(space.version))
+    """Delete a version that was kept, and only then forget it: who is killed in between leaves the
+    rest to the next. Raises RedisError."""
     delete(client, space)
+    client.eval(_FORGET, 1, KEPT, space.name, str(space.version))
     log.info("dropped", read_model=space.name, version=space.version)
 
 

@@ -25,7 +25,7 @@ from infra.redis import connect
 from infra.settings import Settings
 from projections.projection import Keyspace, ReadModel, RedisReadModel
 from projections.rebuilds import ENDED, Lost, Part, Rebuild, Site
-from projections.versions import Standing, code_of
+from projections.versions import GRACE_SECONDS, Standing, code_of
 
 log = structlog.get_logger("errata.rebuilds")
 
@@ -201,8 +201,9 @@ def _drop_what_is_over(
     rebuilds: Sequence[Rebuild],
     models: Mapping[str, RedisReadModel],
 ) -> None:
-    """Delete versions that have been kept for long enough."""
+    """Delete versions that have been kept for long enough, a moment after nobody can ask for them
+    any more."""
     busy = {part.name for one in rebuilds if one.state not in ENDED for part in one.read_models}
     for name, kept in standing.kept.items():
-        if name in models and name not in busy and kept.until < time():
+        if name in models and name not in busy and kept.until + GRACE_SECONDS < time():
             drop(client, Keyspace(name, kept.version))

@@ -214,7 +214,7 @@ class Rebuilds:
         parts = []
         for name in names:
             kept = standing.kept.get(name)
-            if kept is None:
+            if kept is None or kept.until <= at.timestamp():
                 raise Conflict(f"no earlier version of {name} is kept")
             if code_of(kept.version) != self._codes[name]:
                 reason = "is of another Errata: only that can keep it up to date"

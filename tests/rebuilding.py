@@ -17,9 +17,9 @@ from projections.rebuilds import Rebuild, Rebuilds, Site
 from projections.registry import READ_MODELS
 from projections.versions import Standing, standing_of
 from tests.faults.oracle import Contents, events_of
+from tests.waiting import PATIENCE
 
 T = TypeVar("T")
-PATIENCE = 30.0
 
 
 def asked(redis_url: str, ask: Callable[[Rebuilds], Awaitable[T]]) -> T:

@@ -23,6 +23,7 @@ from errata.bootstrap import prepare
 from errata.worker import run_worker
 from infra.settings import Settings, load_settings
 from projections.registry import ALL_READ_MODELS
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -128,7 +129,7 @@ async def running(settings: Settings, **changes: Any) -> AsyncIterator[Api]:
                 yield client
     finally:
         done.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await life
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from errata.past import Past
 from projections.past import PastKeyspaces
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     import httpx
@@ -143,7 +144,7 @@ async def test_what_takes_long_is_answered_with_how_far_it_is(api: Api) -> None:
     assert answer.status_code == 202
     assert answer.headers["Retry-After"] == "2"
     assert answer.json()["data"]["target"] == 2
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (answer := await ask(api, "/api/stats", 2)).status_code == 202:
             await asyncio.sleep(0.02)
     assert answer.status_code == 200
@@ -181,7 +182,7 @@ async def test_what_nobody_asks_for_any_more_goes(api: Api) -> None:
     await data(api, "/api/stats", 3)
     pattern = "errata:{stats@3.*"
     assert past.keyspaces.client.keys(pattern)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while past.keyspaces.client.keys(pattern):
             await asyncio.sleep(0.05)
             past.keyspaces.sweep()

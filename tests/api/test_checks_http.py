@@ -13,6 +13,7 @@ import pytest
 from errata.scheduler import run_scheduler
 from infra.settings import Settings
 from tests.api.conftest import Api
+from tests.waiting import PATIENCE
 
 CHECKS = "/api/monitoring/checks"
 FRONT_PAGE = {"name": "Front page", "target": "https://shop.example.com/"}
@@ -136,7 +137,7 @@ async def test_a_check_that_runs_shows_what_it_saw(
 ) -> None:
     there = await create(api, target=f"tcp://127.0.0.1:{open_port}")
     gone = await create(api, target="tcp://127.0.0.1:1")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found = (await api.get(CHECKS)).json()["data"]["checks"]
             by_id = {one["id"]: one for one in found}

@@ -13,13 +13,13 @@ import redis
 from projections.error_groups import ErrorGroups
 from projections.error_groups.layout import report_field
 from projections.versions import live_spaces
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from infra.settings import Settings
     from tests.api.conftest import Api
 
 PATH = "/api/admin/consistency"
-PATIENCE = 30.0
 
 
 async def checked(api: Api, error_id: str) -> dict[str, Any]:

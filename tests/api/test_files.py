@@ -12,6 +12,7 @@ from api.call import Call
 from api.files import File, file, wanted_format
 from domain.failures import NotFound
 from infra.history import in_threads
+from tests.waiting import PATIENCE
 
 SCOPE: Any = {}
 
@@ -53,7 +54,7 @@ class Client:
 async def test_a_file_ends_when_the_client_goes_away() -> None:
     source, client = Source(), Client(patience=5)
     answer = await file(in_threads(source.pieces()), "ndjson", "audit")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await answer(SCOPE, client.receive, client.send)
     assert source.closed
     assert source.given < 20
@@ -67,7 +68,7 @@ async def test_a_file_that_nobody_waits_for_any_more_is_closed() -> None:
     await asyncio.sleep(0.05)
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await sending
     assert source.closed
 

@@ -19,6 +19,7 @@ from infra.redis import connect_async
 from infra.samples import Sample, Samples
 from infra.settings import Settings
 from tests.api.conftest import Api
+from tests.waiting import PATIENCE
 
 NUMBER = (int, float)
 UPTIME_FIELDS = {
@@ -96,7 +97,7 @@ async def test_services_that_nobody_has_looked_at_are_unknown(api: Api) -> None:
 
 
 async def test_a_scheduler_finds_all_parts_healthy(api: Api, scheduler: None) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             body = await data(api, "/api/monitoring/services")
             services = {one["name"]: one for one in body["services"]}
@@ -186,7 +187,7 @@ async def test_performance_is_that_of_the_requests_before(api: Api) -> None:
     for _ in range(4):
         await api.get("/api/errors")
     await api.get("/health")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             body = await data(api, "/api/analytics/performance")
             if body["performance_score"] is not None:

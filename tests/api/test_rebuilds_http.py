@@ -13,6 +13,7 @@ from projections.error_groups import ErrorGroups
 from projections.projection import ACTIVE
 from projections.registry import READ_MODELS
 from projections.versions import build_of
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -32,7 +33,7 @@ async def asked(api: Api, path: str = PATH, **body: Any) -> dict[str, Any]:
 async def followed(api: Api, rebuild: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """All events of a rebuild, up to its end."""
     events = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         answer = await api.get(f"{PATH}/{rebuild['id']}/events", timeout=20)
     assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-store"

@@ -23,6 +23,7 @@ from infra.event_store.reader import read_page
 from infra.settings import Settings
 from tests.api.conftest import Api
 from tests.errata.alert_tools import alerting
+from tests.waiting import PATIENCE
 
 RULES = "/api/alerts/rules"
 RULE = {"name": "Many", "condition": "error_count >= 3 in 10m"}
@@ -60,7 +61,7 @@ def log_of(settings: Settings) -> list[Recorded[Any]]:
 
 async def triggered(settings: Settings, count: int) -> list[AlertTriggered]:
     """What was triggered live, once so many were."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found = [one.event for one in log_of(settings) if one.name == "AlertTriggered"]
             if len(found) >= count:

@@ -13,13 +13,13 @@ import pytest
 
 from tests.api import document as doc
 from tests.e2e.instance import Instance
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
 
-PATIENCE = 30.0
 """Seconds within which each service has been probed and the host sampled."""
 
 FREE_FORM = ("context", "details", "config")

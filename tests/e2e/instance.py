@@ -9,17 +9,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
+from tests.waiting import eventually, promised
+
 PROJECT = Path(__file__).parents[2]
 KEY = "test-api-key"
 START_PATIENCE = 30.0
-STOP_PATIENCE = 5.0
+STOP_PATIENCE = promised(5.0)
 _OURS = ("DATABASE_URL", "REDIS_URL", "PORT", "HOST", "ENVIRONMENT", "ERRATA_DATA_DIR")
 
 
@@ -46,15 +47,6 @@ def errata(*arguments: str | Path, **extra: str) -> subprocess.CompletedProcess[
         text=True,
         timeout=60,
     )
-
-
-def eventually(holds: Callable[[], bool], within: float = 10.0) -> bool:
-    deadline = time.monotonic() + within
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

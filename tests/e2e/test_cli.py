@@ -13,10 +13,10 @@ from tests.e2e.instance import (
     Instance,
     answer,
     errata,
-    eventually,
     one_line,
     processes_of,
 )
+from tests.waiting import eventually
 
 NOWHERE = {
     "DATABASE_URL": "postgresql://errata:hunter2@127.0.0.1:1/errata",

@@ -13,10 +13,10 @@ from tests.e2e.instance import (
     STOP_PATIENCE,
     Instance,
     errata,
-    eventually,
     one_line,
     processes_of,
 )
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")

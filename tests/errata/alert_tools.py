@@ -28,6 +28,7 @@ from infra.secrets import SecretBox
 from infra.settings import Settings, load_settings
 from tests.infra.receivers import HttpReceiver
 from tests.reports import SOMEBODY
+from tests.waiting import PATIENCE
 
 SECRET_KEY = "a secret key of 32 characters, or more"
 JOIN_SECONDS = 5.0
@@ -106,7 +107,7 @@ def events(database_url: str, *names: str) -> list[Any]:
     return [from_row(row).event for row in rows if row.name in names]
 
 
-async def until(database_url: str, count: int, *names: str, within: float = 10.0) -> list[Any]:
+async def until(database_url: str, count: int, *names: str, within: float = PATIENCE) -> list[Any]:
     """The events of these names, once there are so many."""
     async with asyncio.timeout(within):
         while len(found := await asyncio.to_thread(events, database_url, *names)) < count:

@@ -38,6 +38,7 @@ from tests.errata.alert_tools import (
 )
 from tests.infra.receivers import HttpReceiver, http_receiver
 from tests.reports import SOMEBODY, report
+from tests.waiting import PATIENCE
 
 TRIGGERED, RECOVERED, SENT = "AlertTriggered", "AlertRecovered", "NotificationSent"
 
@@ -110,7 +111,7 @@ async def test_a_rule_tells_once_within_its_cooldown_and_then_of_its_end(
         assert (events(database_url, TRIGGERED), hook.received) == ([], [])
         sixth = monotonic()
         await execute(store, *reports(1))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not hook.received:
                 await asyncio.sleep(0.01)
         assert monotonic() - sixth < 2.0
@@ -256,7 +257,7 @@ async def test_a_fault_is_told_and_does_not_end_alerting_for_ever(
     )
     with alerting(settings_of(database_url, tmp_path), around):
         await execute(store, rule(), *reports(6))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while (told := condition(database_url, redis_url, tmp_path).alerting) is None or (
                 told.problem is None
             ):
@@ -274,7 +275,7 @@ async def test_a_fault_is_told_and_does_not_end_alerting_for_ever(
 async def settled(store: EventStore, stood: list[tuple[int, int, int]]) -> None:
     """Return when alerting has said that it stands at the head, with nothing left to send."""
     head = await store.head()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not stood or stood[-1] != (head, head, 0):
             await asyncio.sleep(0.05)
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.instance import eventually
+from tests.waiting import eventually
 
 PROJECT = Path(__file__).parents[2]
 

@@ -31,9 +31,9 @@ from tests.faults.load import fill, load
 from tests.faults.rounds import dice
 from tests.faults.test_occurrence_index import expected, indexed, wait_for_index
 from tests.faults.workers import PROCESSES, kill, working
+from tests.waiting import PATIENCE
 
 ALL = OccurrenceFilter(app="default", since=datetime(1970, 1, 1, tzinfo=UTC))
-PATIENCE = 20.0
 
 
 @pytest.fixture

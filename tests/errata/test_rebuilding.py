@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import sleep
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from projections.codes import Codes
 from projections.directory.apps import Apps
 from projections.error_groups import ErrorGroups
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
+from projections.rebuilds import Rebuilds
 from projections.registry import READ_MODELS
 from projections.stats import Stats
 from projections.versions import KEPT, build_of, standing_of
@@ -36,6 +36,7 @@ from tests.rebuilding import (
     versions_there,
     when,
 )
+from tests.waiting import eventually
 
 GROUPS, STATS = ErrorGroups(), Stats()
 
@@ -123,23 +124,18 @@ def test_one_read_model_is_built_by_one_rebuild_at_a_time(
 ) -> None:
     with working(database_url, redis_url):
         wait_for_head(database_url, redis_url)
-        waiting = await_live(redis_url)
+        await_live(redis_url)
     first = request(redis_url, [GROUPS])
     with pytest.raises(
         Conflict, match=f"error_groups is being built already, by rebuild {first.id}"
     ):
         request(redis_url, [STATS, GROUPS])
     assert request(redis_url, [STATS]).state == "waiting"
-    assert waiting
 
 
-def await_live(redis_url: str) -> bool:
-    """Every read model has a live version."""
-    for _ in range(500):
-        if len(standing(redis_url).active) == len(READ_MODELS):
-            return True
-        sleep(0.01)
-    raise AssertionError(standing(redis_url))
+def await_live(redis_url: str) -> None:
+    """Until every read model has a live version."""
+    assert eventually(lambda: len(standing(redis_url).active) == len(READ_MODELS))
 
 
 def test_a_cancelled_rebuild_leaves_the_live_version_and_nothing_else(
@@ -189,10 +185,9 @@ def test_what_was_kept_for_long_enough_goes(database_url: str, redis_url: str) -
             assert kept.until - kept.since == 3_600
             over = msgspec.structs.replace(kept, since=0.0, until=1.0)
             client.hset(KEPT, GROUPS.name, msgspec.json.encode(over).decode())
-            for _ in range(500):
-                if not standing_of(client).kept:
-                    break
-                sleep(0.01)
+            with pytest.raises(Conflict, match="no earlier version of error_groups is kept"):
+                roll_back(redis_url, [GROUPS])
+            assert eventually(lambda: not standing_of(client).kept)
         assert versions_there(redis_url, GROUPS.name) == {build_of(GROUPS.version, 1)}
 
 
@@ -234,10 +229,7 @@ def test_a_newer_fold_is_built_while_a_worker_of_the_old_one_goes_on(
             WorkerThread(database_url, redis_url, newer(new)),
             redis.Redis.from_url(redis_url) as client,
         ):
-            for _ in range(1_000):
-                if standing_of(client).active[new.name] == new.version:
-                    break
-                sleep(0.01)
+            assert eventually(lambda: standing_of(client).active[new.name] == new.version)
         now = standing(redis_url)
         assert (now.active[new.name], now.kept[new.name].version) == (
             new.version,
@@ -258,11 +250,8 @@ def test_a_newer_fold_that_fails_leaves_the_old_version_live(
     with WorkerThread(database_url, redis_url, READ_MODELS):
         wait_for_head(database_url, redis_url)
     with WorkerThread(database_url, redis_url, newer(Choosy())):
-        for _ in range(1_000):
-            found = asked(redis_url, lambda rebuilds: rebuilds.all())
-            if found and found[0].ended:
-                break
-            sleep(0.01)
+        assert eventually(lambda: any(one.ended for one in asked(redis_url, Rebuilds.all)))
+    found = asked(redis_url, Rebuilds.all)
     assert (found[0].kind, found[0].state) == ("new version", "failed")
     assert found[0].reason is not None and "no taste for it" in found[0].reason
     assert standing(redis_url).active[Codes.name] == Codes.version

@@ -31,6 +31,7 @@ from tests.errata.alert_tools import (
     webhook_to,
 )
 from tests.infra.receivers import http_receiver, self_signed, smtp_receiver
+from tests.waiting import PATIENCE
 
 SENT, FAILED = "NotificationSent", "NotificationFailed"
 NAME_SERVER = """
@@ -188,11 +189,11 @@ async def test_a_slow_receiver_keeps_no_other_channel_waiting(
                 configured("webhook", webhook_to(hook)),
                 *(queued("sms") for _ in range(5)),
             )
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while len(slow.received) < 2:  # as many as have a place
                     await asyncio.sleep(0.02)
             await execute(store, queued("webhook"))
-            (sent,) = await until(database_url, 1, SENT, within=5.0)
+            (sent,) = await until(database_url, 1, SENT, within=PATIENCE)
             stopping = time.monotonic()
         assert time.monotonic() - stopping < 3.0
     assert sent.channel == "webhook"

@@ -29,9 +29,9 @@ from errata.bootstrap import prepare
 from infra.settings import load_settings
 from tests.faults.load import RETRY_SECONDS, event_id
 from tests.faults.workers import PROCESSES
+from tests.waiting import PATIENCE
 
 ANSWER_SECONDS = 5.0
-PATIENCE_SECONDS = 15.0
 """How long a client sends one report again and again."""
 
 
@@ -91,12 +91,12 @@ class Reporter:
     def stop(self) -> None:
         """Let it finish its report."""
         self._stop = True
-        self._thread.join(PATIENCE_SECONDS + 2 * ANSWER_SECONDS)
+        self._thread.join(PATIENCE + 2 * ANSWER_SECONDS)
 
     def _run(self) -> None:
         while not self._stop:
             chosen = event_id(self._seed)
-            give_up = monotonic() + PATIENCE_SECONDS
+            give_up = monotonic() + PATIENCE
             while self._post(chosen) != 201:
                 if monotonic() > give_up:
                     return
@@ -157,7 +157,7 @@ class Reporters:
         """How many requests got no answer."""
         return sum(one.cuts for one in self._all)
 
-    def await_more(self, reports: int, within: float = PATIENCE_SECONDS) -> None:
+    def await_more(self, reports: int, within: float = PATIENCE) -> None:
         """Return when so many more reports were acknowledged."""
         wanted = len(self.acknowledged) + reports
         deadline = monotonic() + within

@@ -19,9 +19,10 @@ from infra.event_store.codec import from_row
 from infra.event_store.reader import read_page
 from projections.projection import RedisReadModel
 from projections.registry import READ_MODELS
+from tests.waiting import PATIENCE
 
 Contents = dict[bytes, Any]
-CATCH_UP_SECONDS = 30.0
+
 _EVERYTHING = 10_000_000
 
 
@@ -107,7 +108,7 @@ def wait_for_head(
     database_url: str,
     redis_url: str,
     models: Sequence[RedisReadModel] = READ_MODELS,
-    within: float = CATCH_UP_SECONDS,
+    within: float = PATIENCE,
 ) -> None:
     """Return when every read model has folded the log as it is now."""
     head = head_of(database_url)

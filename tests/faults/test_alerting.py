@@ -23,8 +23,8 @@ from tests.faults.rounds import dice, rounds
 from tests.faults.workers import PROCESSES
 from tests.infra.receivers import http_receiver
 from tests.reports import SOMEBODY
+from tests.waiting import PATIENCE
 
-PATIENCE_SECONDS = 15.0
 """Seconds without anything new after which nothing comes any more."""
 
 
@@ -58,13 +58,13 @@ async def _die(sender: Sender, fate: Any) -> None:
 
 def sent(database_url: str, count: int) -> list[str]:
     """The ids that the log says were sent, once there are so many."""
-    known, deadline = 0, monotonic() + PATIENCE_SECONDS
+    known, deadline = 0, monotonic() + PATIENCE
     while True:
         found = events(database_url, "NotificationSent")
         if len(found) >= count:
             return [str(one.notification_id) for one in found]
         if len(found) > known:
-            known, deadline = len(found), monotonic() + PATIENCE_SECONDS
+            known, deadline = len(found), monotonic() + PATIENCE
         assert monotonic() < deadline, f"{len(found)} of {count} sent"
         sleep(0.05)
 
@@ -79,7 +79,7 @@ def test_a_scheduler_killed_between_send_and_record_loses_no_message(
         for _ in range(deaths):
             writer.run(writer.store.execute(queued("webhook"), SOMEBODY))
             with scheduling(database_url, redis_url, tmp_path, dies=True) as doomed:
-                doomed.join(PATIENCE_SECONDS)
+                doomed.join(PATIENCE)
                 assert doomed.exitcode == -signal.SIGKILL
         with scheduling(database_url, redis_url, tmp_path):
             recorded = sent(database_url, deaths)

@@ -16,11 +16,12 @@ from errata.bootstrap import prepare
 from infra.settings import load_settings
 from tests.api.conftest import running
 from tests.api.ingest_tools import KEY, batch, event
-from tests.faults.api_process import PATIENCE_SECONDS, Api, Reporter, reporting
+from tests.faults.api_process import Api, Reporter, reporting
 from tests.faults.load import RETRY_SECONDS, event_id, stored_ids
 from tests.faults.proxy import CUT_POINTS, Cut, CutPoint, Proxy
 from tests.faults.rounds import dice, rounds
 from tests.reports import check_log
+from tests.waiting import PATIENCE
 
 CLIENTS = 4
 MOST = 120
@@ -88,7 +89,7 @@ class BatchSender(Reporter):
         while not self._stop:
             events = some_events(self._seed, "default")
             self.batches.append(ids_of(events, "default"))
-            give_up = monotonic() + PATIENCE_SECONDS
+            give_up = monotonic() + PATIENCE
             while self._send("/api/v1/ingest", batch(*events)) != 200:
                 if monotonic() > give_up:
                     return

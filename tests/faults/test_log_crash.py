@@ -18,6 +18,7 @@ from tests.faults.load import GIVE_UP_SECONDS, event_id, insist, stored_ids
 from tests.faults.rounds import dice, rounds
 from tests.faults.workers import PROCESSES, working
 from tests.reports import check_log, report
+from tests.waiting import PATIENCE
 
 
 @contextmanager
@@ -116,7 +117,7 @@ def postgres_stopped(
                 sleep(3.0)
                 assert clients.answers[503] > refused
             fragile.embedded.start_postgres()
-            clients.await_more(10, within=10)
+            clients.await_more(10, within=PATIENCE)
     assert clients.cuts == 0
     assert_kept(clients, database_url)
 

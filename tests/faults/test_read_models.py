@@ -39,6 +39,7 @@ from tests.faults.oracle import (
 )
 from tests.faults.rounds import dice, rounds
 from tests.faults.workers import working
+from tests.waiting import PATIENCE, promised
 
 
 class Picky(Apps):
@@ -108,7 +109,7 @@ def indigestible(commands: int, seed: Random, database_url: str, redis_url: str)
 
 
 def wait_for_key(client: redis.Redis, key: str) -> bytes:
-    deadline = monotonic() + 10
+    deadline = monotonic() + PATIENCE
     while (value := client.get(key)) is None:
         assert monotonic() < deadline, f"no {key}"
         sleep(0.01)
@@ -170,7 +171,7 @@ async def reads_with_a_position(
         for _ in range(reads):
             await insist(store, any_command(seed, 50))
             position = await store.head()
-            assert await positions.wait(space.name, position, within=10)
+            assert await positions.wait(space.name, position, within=PATIENCE)
             assert int(await client.get(space.checkpoint) or 0) >= position
 
     await asyncio.gather(*(write_and_read(count // 10) for _ in range(10)))
@@ -198,7 +199,7 @@ def lost_news(count: int, seed: Random, database_url: str, redis_url: str) -> No
                 fill(database_url, seed, 2)
             else:
                 append_in_silence(database_url)
-            wait_for_head(database_url, redis_url, within=1.0)
+            wait_for_head(database_url, redis_url, within=promised(1.0))
         assert_pure(database_url, redis_url)
 
 

@@ -16,6 +16,7 @@ from tests.faults.load import Load, load, stored_ids
 from tests.faults.oracle import assert_pure, head_of, wait_for_head
 from tests.faults.rounds import dice, rounds
 from tests.faults.workers import Flaw, working
+from tests.waiting import PATIENCE
 
 Damage = Callable[[int], None]
 """Breaks Redis, the given time being the n-th."""
@@ -45,7 +46,7 @@ def damaged(count: int, seed: Random, database_url: str, redis_url: str, damage:
 def await_writes(clients: Load) -> None:
     """Some more reports are acknowledged, whatever Redis does."""
     wanted = len(clients.acknowledged) + 3
-    deadline = monotonic() + 5
+    deadline = monotonic() + PATIENCE
     while len(clients.acknowledged) < wanted:
         assert monotonic() < deadline, "writes stand still"
         sleep(0.005)
@@ -122,7 +123,7 @@ def test_a_checkpoint_ahead_of_the_log_is_built_anew(database_url: str, redis_ur
     def wait_until_noticed(number: int) -> None:
         get_ahead(number)
         with redis.Redis.from_url(redis_url) as client:
-            deadline = monotonic() + 5
+            deadline = monotonic() + PATIENCE
             while any(
                 int(client.get(model.keyspace().checkpoint) or 0) > head_of(database_url)
                 for model in READ_MODELS

@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
@@ -14,7 +12,6 @@ from redis import Redis
 from infra.embedded import Endpoints
 
 PROJECT = Path(__file__).parents[2]
-PATIENCE = 10.0  # seconds
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
@@ -27,15 +24,6 @@ def processes_in(folder: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def write(endpoints: Endpoints, value: int) -> None:

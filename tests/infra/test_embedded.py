@@ -30,9 +30,7 @@ from infra.embedded import (
 from infra.embedded import postgres as postgres_server
 from tests.infra.embedded_tools import (
     HOLD_SERVERS,
-    PATIENCE,
     PROJECT,
-    eventually,
     hold_servers,
     processes_in,
     read,
@@ -41,6 +39,7 @@ from tests.infra.embedded_tools import (
     use_servers,
     write,
 )
+from tests.waiting import PATIENCE, eventually
 
 PACKAGES = Path(psycopg.__file__).parents[1]
 IS_ROOT = os.geteuid() == 0

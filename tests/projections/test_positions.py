@@ -12,6 +12,7 @@ from domain.failures import Unavailable
 from projections.positions import CERTAIN_SECONDS, FAR_BEHIND, Positions
 from projections.projection import ACTIVE, POSITIONS, Keyspace
 from projections.versions import ACTIVE_CHANGED, KEPT, Kept
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -236,5 +237,5 @@ async def test_it_stops_at_whatever_moment(redis: Redis) -> None:
         await positions.start()
         for _ in range(turns):
             await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await positions.stop()
