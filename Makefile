@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
 SOURCES := $(shell find errata domain projections api infra -name '*.py' -o -name '*.sql')
+FAULTS = tests/faults tests/api/test_schemathesis.py tests/projections/alerting
 PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ check: $(VENV)/.dev ## Lint, format, types, and who may know whom
 	$(BIN)/lint-imports
 
 faults: $(VENV)/.dev ## Run the fault catalogue in full counts (long)
-	FAULTS=full $(BIN)/pytest tests/faults
+	FAULTS=full $(BIN)/pytest --timeout 7200 $(FAULTS)
 
 bench: $(VENV)/.dev ## Measure everything, with the ceilings of the same run (minutes)
 	$(BIN)/python -m benchmarks

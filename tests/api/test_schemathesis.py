@@ -95,6 +95,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     running.stop()
 
 
+@pytest.mark.timeout(3_600)  # thousands of requests: a slow machine takes minutes
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_the_api_answers_as_its_document_says(instance: Instance, mode: GenerationMode) -> None:
     config = schemathesis.Config.from_dict({"generation": {"allow-x00": False}})
