@@ -8,11 +8,13 @@ COPY domain domain
 COPY projections projections
 COPY api api
 COPY infra infra
-RUN pip install --no-cache-dir --constraint constraints.txt . \
-    && useradd --system --create-home errata
+ARG EXTRAS=
+RUN pip install --no-cache-dir --constraint constraints.txt ".${EXTRAS:+[$EXTRAS]}" \
+    && useradd --system --create-home errata \
+    && install --directory --owner errata /archive
 
 USER errata
-ENV HOST=0.0.0.0 ENVIRONMENT=production
+ENV HOST=0.0.0.0 ENVIRONMENT=production ERRATA_ARCHIVE=/archive
 EXPOSE 8080
 ENTRYPOINT ["errata"]
 CMD ["api"]

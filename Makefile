@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
 SOURCES := $(shell find errata domain projections api infra -name '*.py' -o -name '*.sql')
-FAULTS = tests/faults tests/api/test_schemathesis.py tests/projections/alerting
+FAULTS = tests/faults tests/domain tests/projections tests/api/test_schemathesis.py
 PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help

@@ -75,6 +75,7 @@ ACCESS: Mapping[Route, Permission | None] = MappingProxyType(
         ("PUT", "/api/settings/team/{member_id}"): ADMIN,
         ("DELETE", "/api/settings/team/{member_id}"): ADMIN,
         ("GET", "/api/settings/integrations"): ADMIN,
+        ("GET", "/api/settings/integrations/{integration}"): ADMIN,
         ("PUT", "/api/settings/integrations/{integration}"): ADMIN,
         ("POST", "/api/settings/integrations/{integration}/test"): ADMIN,
         ("GET", "/api/settings/apps"): ADMIN,
@@ -120,6 +121,7 @@ FOR_ALL_APPS: frozenset[Route] = frozenset(
         ("PUT", "/api/settings/team/{member_id}"),
         ("DELETE", "/api/settings/team/{member_id}"),
         ("GET", "/api/settings/integrations"),
+        ("GET", "/api/settings/integrations/{integration}"),
         ("PUT", "/api/settings/integrations/{integration}"),
         ("POST", "/api/settings/integrations/{integration}/test"),
         ("POST", "/api/settings/apps"),
@@ -158,8 +160,9 @@ A role is what a member's personal key may do; a key without a member has the pe
 given, and `write` includes `ingest`. Without a key, or with one that is unknown, expired or
 revoked, the answer is 401; with a key that lacks the permission it is 403.
 
-- A key of one application sees and changes what belongs to that application: anything of another is
-  404, and in no list or number. Rows marked \\* concern every application and refuse it with 403.
+- A key of one application sees and changes what belongs to that application: a thing of another is
+  404, and in no list or number. A request that names another application (`app`, `appId`) is 403.
+  Rows marked \\* concern every application and refuse such a key with 403.
 - Nobody gives away more than they hold, and only owners invite, change and remove owners. The last
   owner cannot go.
 - Outside production, rows of `/dashboard/api` marked (1) answer for `test-app` without a key.

@@ -108,6 +108,7 @@ GUARDED_ROUTES = [
     settings_team.change_role,
     settings_team.remove_member,
     settings_integrations.list_integrations,
+    settings_integrations.get_integration,
     settings_integrations.configure_integration,
     settings_integrations.test_integration,
     settings_apps.list_apps,
@@ -173,22 +174,32 @@ def create_app(container: Container) -> Litestar:
     return app
 
 
-async def authorise(request: Request[Any, Any, Any]) -> Answer | None:
+async def authorise(request: Request[Any, Any, Any]) -> Answer | Response[None] | None:
     """Recognise the key, count the request against its limit, and require the permission that
     the route documents; then go back to the moment that it asks about. An answer stands in for the
     route's own: that moment is still being prepared.
 
-    A route that documents none is a mistake and is refused: TypeError, which is a 500."""
+    A route that documents none is a mistake and is refused: TypeError, which is a 500. But OPTIONS,
+    which every path has, is answered to anybody."""
     call = cast("Call", request)
     operation = operation_of(call.route_handler)
     if operation is None or operation.permission is None:
+        if call.scope["method"] == "OPTIONS":
+            return _options(call)
         raise TypeError(f"{call.route_handler} needs a key, and documents no permission")
     principal = _principal(call, operation)
     if (limiter := call.container.limiter) is not None:
         await count(call, limiter, principal.key_id, operation)
     principal.require(operation.permission)
     call.scope["auth"] = principal
-    return await look_back(call, operation.as_of) if operation.as_of else None
+    return await look_back(call, operation.as_of)
+
+
+def _options(call: Call) -> Response[None]:
+    """The methods of a path. Litestar's own answer knows only those that were registered first."""
+    template = call.scope["path_template"]
+    methods = next(one.methods for one in call.app.routes if one.path_format == template)
+    return Response(None, status_code=204, headers={"allow": ", ".join(sorted(methods))})
 
 
 def _principal(call: Call, operation: Operation) -> Principal:

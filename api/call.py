@@ -13,6 +13,7 @@ from litestar import Request
 from litestar.datastructures import State
 
 from api.auth import KeyRing, Principal
+from api.decompression import encodings_of, opened
 from api.failures import BadRequest, BodyTooLarge, UnsupportedMedia
 from domain.message import Context
 
@@ -118,16 +119,22 @@ class Call(Request[Principal, Principal, State]):
         return found
 
     async def json_body(self, limit: int = MAX_BODY) -> bytes:
-        """The whole body, which must be declared as JSON; reading stops at the limit.
+        """The whole body, which must be declared as JSON and may be compressed; as it is sent and
+        opened, it may have `limit` bytes, and nothing beyond them is read.
 
-        Raises UnsupportedMedia, BodyTooLarge, and BadRequest where the client goes away."""
-        declared = self.envelope.headers.get(b"content-type")
+        Raises UnsupportedMedia, BodyTooLarge, and BadRequest where the client goes away, or the
+        body is not compressed as it says."""
+        headers = self.envelope.headers
+        declared = headers.get(b"content-type")
         if declared is not None and not _is_json(declared):
             raise UnsupportedMedia(declared.decode("latin-1"))
-        announced = self.envelope.headers.get(b"content-length", b"")
+        encoding = headers.get(b"content-encoding")
+        encodings = encodings_of(encoding.decode("latin-1")) if encoding else ()
+        announced = headers.get(b"content-length", b"")
         if announced.isdigit() and int(announced[:20]) > limit:
             raise BodyTooLarge(limit)
-        return await self._read(limit)
+        body = await self._read(limit)
+        return await opened(body, encodings, limit) if encodings else body
 
     async def _read(self, limit: int) -> bytes:
         pieces: list[bytes] = []

@@ -115,8 +115,16 @@ class Limiter(Protocol):
         ...
 
 
+MapContents = Callable[[str, str], Awaitable[Mapping[str, str]]]
+"""(application, version) -> file name -> SHA-256 of its map."""
+
+
 class SourceMaps(Protocol):
     """Keeps source maps, and reads stacks by them."""
+
+    def asking(self, contents: MapContents) -> SourceMaps:
+        """The same maps, where another than the read model says which of them a version has."""
+        ...
 
     async def pack(self, text: bytes) -> PackedMap:
         """A map ready to be kept. Raises NotASourceMap, with the reason."""
@@ -150,7 +158,8 @@ class Meter(Protocol):
 
 @dataclass(frozen=True)
 class Health:
-    """One look at the parts: each "up" or "down", and the reason where something is wrong."""
+    """One look at the parts: each "up" or "down", and the reasons where something is wrong. Of the
+    projections "unknown" is said where those who keep them up to date cannot be asked."""
 
     postgres: str
     redis: str

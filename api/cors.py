@@ -8,8 +8,8 @@ from api.answers import Answer, Headers
 
 _METHODS = b"GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _ALLOWED = (
-    b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-API-Key, "
-    b"X-Min-Position, X-Request-ID"
+    b"Accept, Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-Match, "
+    b"If-None-Match, Last-Event-ID, X-API-Key, X-Min-Position, X-Request-ID"
 )
 _EXPOSED = (
     b"ETag, X-Event-Position, X-Read-Position, X-Request-ID, Retry-After, RateLimit-Limit, "

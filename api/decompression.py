@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import brotli  # type: ignore[import-untyped]
 
-from api.call import Call
 from api.failures import BadRequest, BodyTooLarge, UnsupportedEncoding
 
 if sys.version_info >= (3, 14):
@@ -35,13 +34,19 @@ _ZSTD_OPTIONS: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: 
 """No window above 16 MiB: it is memory that a body of a few bytes could ask for."""
 
 
-async def plain_body(call: Call, limit: int) -> bytes:
-    """The body of a request as JSON text, decompressed; both forms may have `limit` bytes.
+def encodings_of(header: str) -> Sequence[str]:
+    """What Content-Encoding names, in its order: the last was applied last. Raises
+    UnsupportedEncoding."""
+    named = [name.strip().lower() for name in header.split(",")]
+    found = [name for name in named if name not in ("", "identity")]
+    if len(found) > MOST_ENCODINGS or not all(name in _OPENERS for name in found):
+        raise UnsupportedEncoding(header, tuple(_OPENERS))
+    return found
 
-    Raises UnsupportedEncoding, BodyTooLarge, and BadRequest where it is not what it claims; and
-    what Call.json_body raises."""
-    encodings = _encodings(call.header(b"content-encoding") or "")
-    body = await call.json_body(limit)
+
+async def opened(body: bytes, encodings: Sequence[str], limit: int) -> bytes:
+    """What a body holds under its encodings; each layer may have `limit` bytes. Raises as
+    `decompressed` does."""
     for encoding in reversed(encodings):
         if len(body) > _LARGE:
             body = await asyncio.to_thread(decompressed, body, encoding, limit)
@@ -64,14 +69,6 @@ def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
     except (zlib.error, brotli.error, zstd.ZstdError, EOFError) as error:
         raise BadRequest(f"the body is not {encoding}, or damaged: {error}") from None
     return b"".join(pieces)
-
-
-def _encodings(header: str) -> list[str]:
-    named = [name.strip().lower() for name in header.split(",")]
-    found = [name for name in named if name not in ("", "identity")]
-    if len(found) > MOST_ENCODINGS or not all(name in _OPENERS for name in found):
-        raise UnsupportedEncoding(header, tuple(_OPENERS))
-    return found
 
 
 def _pieces(body: bytes, encoding: str) -> Iterator[bytes]:

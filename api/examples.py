@@ -119,7 +119,7 @@ OCCURRENCE_LIST: dict[str, Any] = {
             "id": ERROR["event_id"],
             "error_id": ERROR_ID,
             "number": 1,
-            "event_id": None,
+            "event_id": ERROR["event_id"],
             "timestamp": _NOON,
             "recorded_at": _NOON,
             **{name: ERROR[name] for name in _TAKEN_OVER},

@@ -30,8 +30,8 @@ class BadRequest(Exception):
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> BadRequest:
-        """One sentence out of several problems."""
-        text = "; ".join(f"{one.field} {one.problem}" for one in problems)
+        """One sentence out of several problems, in the form that domain.failures.Invalid has."""
+        text = "; ".join(f"{one.field}: {one.problem}" for one in problems)
         return cls(text, problems)
 
     @classmethod
@@ -137,7 +137,8 @@ def _unavailable(error: Unavailable | RedisError) -> Refusal:
 
 def _refused(error: DomainError) -> Refusal:
     if isinstance(error, Invalid):
-        return Refusal(400, error.code, error.reason, [Problem(error.field, error.problem)])
+        # As any other request that is wrong: a program need not know who found it out.
+        return Refusal(400, "bad_request", error.reason, [Problem(error.field, error.problem)])
     status = next((status for kind, status in _DOMAIN if isinstance(error, kind)), 409)
     return Refusal(status, error.code, error.reason)
 

@@ -134,8 +134,7 @@ class Form:
         for flaw in flaws:
             problems.setdefault(flaw.field, Problem(flaw.field, flaw.problem))
         if problems:
-            text = "; ".join(f"{one.field}: {one.problem}" for one in problems.values())
-            raise BadRequest(text, list(problems.values()))
+            raise BadRequest.of(list(problems.values()))
 
     def _is_missing(self, field: str) -> bool:
         return self._fields.get(field, _NULL) == _NULL

@@ -16,6 +16,10 @@ class History(Protocol):
 
     A file is given in pieces, and is closed (`aclose`) when nobody wants the rest."""
 
+    def as_of(self, position: int) -> History:
+        """The histories of subjects as they were when the log ended there."""
+        ...
+
     async def newest(self, subject: Subject) -> Recorded[Any] | None:
         """The last event about a subject; None where there is none."""
         ...

@@ -6,10 +6,11 @@ again, field by field, so that the answer can name its index and all its fields 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -24,6 +25,7 @@ from api.ingest_schemas import (
     IngestEvent,
     IngestFrame,
     IngestStack,
+    Parser,
 )
 from api.intake import DEFAULT_ENVIRONMENT, ReportLevel, command_of, happened, kept_level, report_id
 from api.json_text import (
@@ -109,7 +111,7 @@ def read_batch(body: bytes) -> list[IngestEvent]:
         if len(problems) >= MAX_PROBLEMS:
             break
     if problems:
-        raise _refusal(problems[:MAX_PROBLEMS])
+        raise BadRequest.of(problems[:MAX_PROBLEMS])
     if escape:
         raise BadRequest(f"the body {escape}")
     return events
@@ -194,6 +196,23 @@ _EXPECTED: dict[str, str] = {
     "metadata": "must be an object",
     "tags": "must be an object whose values are strings",
 }
+_NUMBER_OR_NULL = "must be a whole number or null"
+_TEXT_OR_NULL = "must be a string or null"
+_EXPECTED_IN_STACK: dict[str, str] = {
+    ".raw": _TEXT,
+    ".parser": f"must be one of {', '.join(get_args(Parser))}",
+    ".frames": "must be a list",
+    ".frames[]": "must be an object",
+    ".frames[].functionName": _TEXT_OR_NULL,
+    ".frames[].fileName": _TEXT_OR_NULL,
+    ".frames[].lineNumber": _NUMBER_OR_NULL,
+    ".frames[].columnNumber": _NUMBER_OR_NULL,
+    ".frames[].inApp": "must be true or false",
+    ".frames[].raw": _TEXT,
+}
+"""What is expected in a parsed stack, by the path that the decoder names."""
+_LACKING = re.compile(r"missing required field `(\w+)`")
+_INDEX = re.compile(r"\[\d+\]")
 _BAD_ESCAPE = "must not contain NUL characters, nor half of a surrogate pair"
 _HINTS = get_type_hints(IngestEvent, include_extras=True)
 _DECODE: dict[str, Callable[[bytes], Any]] = {
@@ -225,11 +244,14 @@ def _problems_of(index: int, raw: msgspec.Raw) -> list[Problem]:
 
 
 def _problem(field: str, expected: str, error: msgspec.ValidationError) -> Problem:
-    """The problem with a field, or with what is deeper in it, where the decoder says so."""
-    what, _, where = str(error).rpartition(" - at `$")
-    if not what or not where.startswith((".", "[")) or "[...]" in where:
-        return Problem(field, expected)
-    return Problem(f"{field}{where.rstrip('`')}", what[:1].lower() + what[1:])
+    """The problem with a field, or with what is deeper in it, where the decoder says which."""
+    said, _, path = str(error).partition(" - at `$")
+    where = path.rstrip("`")
+    lacking = _LACKING.search(said)
+    if lacking:
+        return Problem(f"{field}{where}.{lacking[1]}", "is required")
+    deeper = _EXPECTED_IN_STACK.get(_INDEX.sub("[]", where))
+    return Problem(field, expected) if deeper is None else Problem(f"{field}{where}", deeper)
 
 
 def _bad_escapes(index: int, raw: msgspec.Raw) -> list[Problem]:
@@ -243,11 +265,6 @@ def _bad_escapes(index: int, raw: msgspec.Raw) -> list[Problem]:
         for name, value in fields.items()
         if bad_escape(bytes(value))
     ]
-
-
-def _refusal(problems: list[Problem]) -> BadRequest:
-    text = "; ".join(f"{one.field}: {one.problem}" for one in problems)
-    return BadRequest(text, problems)
 
 
 # -- to commands ---------------------------------------------------------------------------------
@@ -268,7 +285,7 @@ def to_commands(
             problems = [
                 Problem(f"events[{index}].{one.field}", one.problem) for one in error.problems
             ]
-            raise _refusal(problems) from None
+            raise BadRequest.of(problems) from None
     return commands
 
 

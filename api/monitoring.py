@@ -86,7 +86,7 @@ def metrics_body(
         memory_usage_percent=round(report.memory, 1),
         disk_usage_percent=round(report.disk, 1),
         network_io=NetworkBody(report.bytes_in, report.bytes_out),
-        active_connections=round(report.connections),
+        active_connections=None if report.connections is None else round(report.connections),
         requests_per_minute=_per_minute(counts),
         series=[
             MetricPointBody(one.t, one.cpu, one.memory, one.disk, one.bytes_in, one.bytes_out)

@@ -12,7 +12,14 @@ from litestar.routes import BaseRoute, HTTPRoute
 
 from api.answers import Failure, PlainFailure, of_second_document
 from api.limits import rate_of
-from api.operations import AS_OF, IF_NONE_MATCH, Operation, Parameter, Reply
+from api.operations import (
+    AS_OF,
+    CONTENT_ENCODING,
+    IF_NONE_MATCH,
+    Operation,
+    Parameter,
+    Reply,
+)
 from api.past import BuildingBody, PlainBuildingBody
 from domain.vocabulary import CHANNELS
 
@@ -24,9 +31,11 @@ _PATH_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 _DESCRIPTION = """\
 Report errors, read them back, resolve them.
 
-Every answer is an envelope: `{"data": ..., "status": "success"}`, or
-`{"error": "<what and why>", "status": "error", "code": "..."}` with `fields` where a request
-is wrong. Times are UTC (RFC 3339), ids are UUIDs.
+Answers of `/api` are envelopes: `{"data": ..., "status": "success"}`, or
+`{"error": "<what and why>", "status": "error", "code": "..."}` with `fields` where a request is
+wrong. Those of `/api/v1` and `/dashboard/api` have another one: `{"success": true, ...}`, or
+`{"success": false, "error": "..."}` with `fields`. Those of `/health` and its probes, `/` and
+`/metrics` have none. Times are UTC (RFC 3339), ids are UUIDs.
 
 Every write answers with `X-Event-Position`; a read that sends it back as `X-Min-Position` sees
 that write. Reads from read models answer with `X-Read-Position`: what they show includes
@@ -38,7 +47,7 @@ has changed. Where `RATE_LIMITS` is on, each key has a budget a minute for each 
 """
 
 _FAILURES: Mapping[int, tuple[str, str, str]] = {
-    400: ("The request is wrong; `fields` name what.", "bad_request", "message is required"),
+    400: ("The request is wrong; `fields` name what.", "bad_request", "message: is required"),
     401: (
         "No key, or one that is unknown, expired or revoked.",
         "unauthorized",
@@ -53,12 +62,12 @@ _FAILURES: Mapping[int, tuple[str, str, str]] = {
     405: ("The path knows other methods: see `Allow`.", "method_not_allowed", "PATCH is not ..."),
     409: ("The current state forbids it.", "conflict", "the error has been deleted since"),
     413: (
-        "The body is over 1 MiB; of a batch, over 16 MiB.",
+        "The body is over 1 MiB, as sent or opened; of a batch, over 16 MiB.",
         "too_large",
         "the body is larger than 1048576 bytes",
     ),
     415: (
-        "The body is not declared as JSON.",
+        "The body is not declared as JSON, or compressed in a way that nobody here opens.",
         "unsupported_media_type",
         "the body is declared as text/plain, and this route reads JSON",
     ),
@@ -188,6 +197,7 @@ def _operation(operation: Operation, name: str, path_parameters: list[str]) -> J
         document["x-permission"] = str(permission)
         document["x-rate-limit"] = str(rate_of(operation))
     if operation.body is not None:
+        document["parameters"].append(_parameter(CONTENT_ENCODING))
         document["requestBody"] = {
             "required": True,
             "content": {
@@ -339,8 +349,8 @@ def _headers() -> Json:
             "schema": {"type": "integer", "minimum": 1},
         },
         "X-Read-Position": {
-            "description": "The answer shows everything up to this position of the log. Absent "
-            "where it comes from no read model.",
+            "description": "The answer shows everything up to this position of the log, and may "
+            "show what came after it. Absent where it comes from no read model.",
             "schema": {"type": "integer", "minimum": 0},
         },
         "ETag": {

@@ -92,6 +92,13 @@ IDEMPOTENCY_KEY = Parameter(
     "5f2c-retry-1",
     where="header",
 )
+CONTENT_ENCODING = Parameter(
+    "Content-Encoding",
+    {"type": "string", "enum": ["gzip", "deflate", "br", "zstd", "identity"]},
+    "How the body is compressed.",
+    None,
+    where="header",
+)
 IF_NONE_MATCH = Parameter(
     "If-None-Match",
     {"type": "string"},

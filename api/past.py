@@ -1,11 +1,13 @@
 """`?as_of=`: the answer that would have been given at a moment.
 
-The guard looks for it on every route that says what it reads (`Operation.as_of`); the call then has
-a container of that moment in place of the live one, so that routes are the same for both.
+The guard looks for it on every route. On one that says what it reads (`Operation.as_of`) the call
+then has a container of that moment in place of the live one, so that routes are the same for both;
+any other refuses it, lest the present be taken for the past.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -37,12 +39,21 @@ class PlainBuildingBody(PlainSuccess, kw_only=True):
     target: int
 
 
-async def look_back(call: Call, reads: AsOf) -> Answer | None:
+async def look_back(call: Call, reads: AsOf | None) -> Answer | None:
     """Give a call the container of the moment that it names, if it names one. Returns the 202 that
-    says how far that container has come, None when all is ready.
+    says how far that container has come, None when all is ready. `reads` None: the route has no
+    past.
 
-    Raises BadRequest for what is no moment, Unavailable, RedisError."""
-    asked = _asked(call)
+    Raises BadRequest for what is no moment or has no past, Unavailable, RedisError."""
+    query_string = call.scope["query_string"]
+    if AS_OF not in query_string:
+        return None
+    named = parameters(query_string)
+    if reads is None:
+        if "as_of" in named:
+            raise BadRequest.field("as_of", "is not for this path")
+        return None
+    asked = _asked(named)
     if asked is None:
         return None
     past = past_of(call)
@@ -84,11 +95,9 @@ def still_building(call: Call, building: Building) -> Answer:
     return answer
 
 
-def _asked(call: Call) -> int | datetime | None:
-    query_string = call.scope["query_string"]
-    if AS_OF not in query_string:
-        return None
-    read = Parameters(parameters(query_string))
+def _asked(named: Mapping[str, str]) -> int | datetime | None:
+    """The moment that the parameters name, if any. Raises BadRequest."""
+    read = Parameters(named)
     asked = read.moment("as_of")
     read.check()
     return asked

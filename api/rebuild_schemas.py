@@ -19,20 +19,23 @@ ReadModelName = Annotated[str, Meta(extra_json_schema={"enum": _NAMES})]
 ReadModels = Annotated[
     Annotated[list[ReadModelName], Meta(min_length=1, extra_json_schema={"uniqueItems": True})]
     | None,
-    Meta(description="Which read models, by name. Absent: all that can be."),
+    Meta(description="Which read models, by name."),
 ]
 
 
 class RebuildRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What shall be built anew. With `expect_same` it only replaces what is live if the two hold
-    the same. Unknown fields are ignored; null is the same as absent."""
+    """What shall be built anew: `read_models`, or `all` that can be. With `expect_same` it only
+    replaces what is live if the two hold the same. Unknown fields are ignored; null is the same as
+    absent."""
 
     read_models: ReadModels = None
+    all: bool | None = None
     expect_same: bool | None = None
 
 
 class RollbackRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What shall be as it was before its last rebuild. Absent: all of which a version is kept."""
+    """What shall be as it was before its last rebuild. Without `read_models`, or without a body:
+    all of which a version is kept."""
 
     read_models: ReadModels = None
 

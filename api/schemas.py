@@ -142,14 +142,15 @@ AnyStack = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": ["object", "nu
 
 class OccurrenceBody(msgspec.Struct, kw_only=True):
     """One report, as it was sent, without its secrets. `number` counts within its error;
-    `filtered` is the number of secrets that were taken out. `parsed_stack` holds the frames of the
-    stack under the second document's names, with their original places where a source map of this
-    `release` tells them; null where there are no frames."""
+    `event_id` is the one that its error showed: the client's own, or else the `id`. `filtered` is
+    the number of secrets that were taken out. `parsed_stack` holds the frames of the stack under
+    the second document's names, with their original places where a source map of this `release`
+    tells them; null where there are no frames."""
 
     id: UUID
     error_id: UUID
     number: int
-    event_id: str | None
+    event_id: str
     timestamp: Time
     recorded_at: Time
     message: str
@@ -236,7 +237,8 @@ class BulkBody(msgspec.Struct):
 
 
 class ServicesBody(msgspec.Struct):
-    """The parts, each "up" or "down"."""
+    """The parts, each "up" or "down"; `projections` is "unknown" while PostgreSQL is silent, for
+    workers that wait for it give no sign of life."""
 
     postgres: str
     redis: str

@@ -111,7 +111,7 @@ def prove(database_url: str, path: str) -> str | None:
 
 def put_back(database_url: str, path: str) -> int:
     """Make a log of a file."""
-    from errata.restoring import restore
+    from infra.restoring import restore
 
     with Path(path).open("rb") as file:
         return restore(database_url, file, partition_events=PARTITION_EVENTS).stored

@@ -102,8 +102,11 @@ def _listening(instance: Instance) -> Iterator[list[Announcement]]:
                 now = time.monotonic()
                 if message is not None and message["type"] == "subscribe":
                     ready.set()
-                elif message is not None and message["data"].startswith(_NAME):
-                    heard.append((int(message["data"][len(_NAME) :]), now))
+                elif message is not None:
+                    lines = message["data"].splitlines()
+                    heard.extend(
+                        (int(line[len(_NAME) :]), now) for line in lines if line.startswith(_NAME)
+                    )
 
     listening = threading.Thread(target=listen)
     listening.start()

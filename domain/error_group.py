@@ -165,13 +165,10 @@ class ErrorWoke(_GroupChanged, frozen=True, kw_only=True):
 MUTING: frozenset[type[Event]] = frozenset({ErrorMuted, ErrorWoke})
 """What changes whom an error alerts, and no number of it."""
 
-EVENTS: frozenset[type[Event]] = MUTING | {
-    ErrorReported,
-    ErrorResolved,
-    ErrorReopened,
-    ErrorRegressed,
-    ErrorDeleted,
-}
+RESOLVING: frozenset[type[Event]] = frozenset({ErrorResolved, ErrorReopened, ErrorRegressed})
+"""What changes whether an error is resolved, and no number of its occurrences."""
+
+EVENTS: frozenset[type[Event]] = MUTING | RESOLVING | {ErrorReported, ErrorDeleted}
 
 # -- state ---------------------------------------------------------------------------------------
 

@@ -34,6 +34,15 @@ KIND_OF_EVENT: Mapping[str, str] = {
 }
 """Event name -> the kind of stream that it stands in."""
 
+_WORDS: Mapping[str, str] = {
+    "error": "error_group",
+    "rule": "alert_rule",
+    "key": "api_key",
+    "member": "team",
+}
+KIND_WORDS: Mapping[str, str] = {**{kind: kind for kind in KINDS}, **_WORDS}
+"""What people call a kind of stream, its own name or a shorter one -> the kind."""
+
 
 class Change(msgspec.Struct, frozen=True):
     """One field that differs; null where it was or is not there."""
@@ -99,6 +108,12 @@ SUBJECTS: Mapping[str, Callable[[str], Subject]] = {
 }
 """What has a history -> the one of this id. Raises Invalid for a bad id, NotFound for a channel
 that there is not."""
+
+
+def subject_of(word: str, identity: str) -> Subject:
+    """The subject of this kind, by either of its names, and id. Raises Invalid, NotFound."""
+    short = next((one for one, kind in _WORDS.items() if kind == word), word)
+    return SUBJECTS[short](identity)
 
 
 def entries(
@@ -206,6 +221,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     after: int = 0
     before: int | None = None
 
+    def at(self, position: int | None) -> Wanted:
+        """Only what stands at a position, if one is given."""
+        if position is None:
+            return self
+        before = position + 1 if self.before is None else min(self.before, position + 1)
+        return msgspec.structs.replace(self, after=max(self.after, position - 1), before=before)
+
     @property
     def everything(self) -> bool:
         """Whether no event of its positions is left out."""
@@ -214,13 +236,14 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def names_wanted(kind: str | None, name: str | None) -> frozenset[str] | None:
-    """The event names of a kind of stream, or the one name, or what is both; None for any."""
+    """The event names of a kind of stream (see KIND_WORDS), or the one name, or what is both;
+    None for any."""
     if kind is None and name is None:
         return None
     return frozenset(
         one
         for one, its_kind in KIND_OF_EVENT.items()
-        if kind in (None, its_kind) and name in (None, one)
+        if (kind is None or KIND_WORDS[kind] == its_kind) and name in (None, one)
     )
 
 

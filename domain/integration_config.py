@@ -27,6 +27,8 @@ _SMTP_PORTS: Mapping[TlsMode, int] = {"starttls": 587, "tls": 465, "none": 25}
 MAX_TEXT = 2_000
 MAX_RECIPIENTS = 50
 
+_ELSEWHERE = {"smtp_port": "is unknown: write smtp_server as host:port"}
+
 _SERVER = re.compile(
     r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>\d{1,5}))?"
 )
@@ -111,6 +113,7 @@ def read_config(channel: Channel, given: Mapping[str, object]) -> Config | list[
     reading = _Reading(given)
     read = _apprise if reading.has("apprise_url") else _READERS[channel]
     config = read(reading)
+    reading.refuse_unknown()
     return reading.wrong or config
 
 
@@ -160,14 +163,23 @@ class _Reading:
 
     def __init__(self, given: Mapping[str, object]) -> None:
         self._given = given
+        self._known: list[str] = []
         self.wrong: list[Wrong] = []
 
     def has(self, field: str) -> bool:
         """Whether a field is there and not null."""
         return self._given.get(field) is not None
 
+    def refuse_unknown(self) -> None:
+        """Take note of the fields that nobody asked for: who gave them relies on them."""
+        for field, value in self._given.items():
+            if value is not None and field not in self._known:
+                known = f"is unknown: there are {', '.join(self._known)}"
+                self.wrong.append(Wrong(field, _ELSEWHERE.get(field, known)))
+
     def required(self, field: str, check: Check) -> str:
         """A text that must be there."""
+        self._known.append(field)
         if not self.has(field):
             self.wrong.append(Wrong(field, "is required"))
             return ""
@@ -175,10 +187,12 @@ class _Reading:
 
     def optional(self, field: str, check: Check) -> str | None:
         """A text that may be absent or null."""
+        self._known.append(field)
         return self._text(field, self._given[field], check) if self.has(field) else None
 
     def emails(self, field: str) -> list[str]:
         """A list of e-mail addresses, or a single one."""
+        self._known.append(field)
         given = self._given.get(field)
         several = given if isinstance(given, list) else [given] if given is not None else []
         if not 1 <= len(several) <= MAX_RECIPIENTS:

@@ -153,8 +153,8 @@ _WORDED_DATE: Final = re.compile(
     r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) <num>(?: [A-Z]{3,4} <num>)?"
 )
 _DAY_BEFORE_DATE: Final = re.compile(r"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |<num> ){1,2}<date>")
-# An address may be followed by its name, "()" where it has none.
-_ADDRESS_NAME: Final = re.compile(r"<ip> \([^ ()]*\)")
+# An address may be followed by its names, "()" where it has none.
+_ADDRESS_NAME: Final = re.compile(r"<ip>(?: \([^ ()]*\))++")
 _USER_NAME: Final = re.compile(r"\b((?:for|by|of|as|invalid|unknown) user) [\w.$-]+")
 _USER_FROM: Final = re.compile(r"\b(for|user) [\w.$-]+ from <ip>")
 

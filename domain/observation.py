@@ -56,7 +56,8 @@ class HostPoint(msgspec.Struct, frozen=True, kw_only=True):
 
 class HostReport(msgspec.Struct, frozen=True, kw_only=True):
     """The host over a timeframe: means in percent, bytes in sum, the mean number of open
-    connections. `since` is when the first sample was taken, at the earliest at its beginning."""
+    connections to the API, None while nobody told of them. `since` is when the first sample was
+    taken, at the earliest at its beginning."""
 
     since: datetime
     cpu: float
@@ -64,5 +65,5 @@ class HostReport(msgspec.Struct, frozen=True, kw_only=True):
     disk: float
     bytes_in: int
     bytes_out: int
-    connections: float
+    connections: float | None
     series: list[HostPoint]

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID, uuid4
 
-import psycopg
 import redis
 import redis.asyncio as async_redis
 
@@ -25,6 +24,7 @@ from errata.bootstrap import open_store
 from errata.worker import DecodedLog
 from infra.clock import utc_now
 from infra.event_store.archive import Archive
+from infra.event_store.migrations import has_log
 from infra.event_store.store import EventStore
 from infra.event_store.subscription import Subscription
 from infra.heartbeat import alive_command
@@ -163,11 +163,7 @@ async def _execute(store: EventStore, command: Command) -> Committed:
 @asynccontextmanager
 async def _store(settings: Settings) -> AsyncIterator[EventStore]:
     """The event store, after a look at the database: it would wait for one that is away."""
-    url = settings.database_url_or_fail()
-    connection = await psycopg.AsyncConnection.connect(url, connect_timeout=2)
-    async with connection:
-        found = await (await connection.execute("SELECT to_regclass('log_head')")).fetchone()
-    if found == (None,):
+    if not await has_log(settings.database_url_or_fail()):
         raise Unavailable("postgres", "the database holds no Errata yet: run errata migrate")
     async with open_store(settings) as store:
         yield store

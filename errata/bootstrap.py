@@ -10,34 +10,32 @@ from functools import partial
 from importlib.metadata import version
 from uuid import uuid4
 
-import msgspec
 import redis.asyncio as async_redis
-from redis.exceptions import RedisError
 
-from api.container import Container, Health
+from api.container import Container
 from api.dashboard_ports import Dashboard
 from api.monitoring_ports import Monitoring
 from domain.api_key import IssueApiKey, key_hash, key_preview
 from domain.app import RegisterApp
-from domain.failures import AlreadyExists, Unavailable
+from domain.failures import AlreadyExists
 from domain.message import Command, Context, derived_id
 from domain.permissions import ALL_PERMISSIONS, OWNER
 from domain.rate_limit import Rate
 from domain.scrubbing import Scrubber
 from domain.vocabulary import ANY_APP, DEFAULT_APP
 from errata.consistency import ConsistencyChecks
+from errata.health import look
 from errata.past import Past
 from errata.trials import Trials
 from infra.clock import utc_now
 from infra.event_store.archive import Archive
 from infra.event_store.migrations import migrate
 from infra.event_store.store import EventStore, KeyStates
-from infra.heartbeat import alive_command
 from infra.history import History
 from infra.last_used import LastUsed
 from infra.notifications import Notifier
+from infra.open_connections import OpenConnections
 from infra.probes import Board
-from infra.process_managers import ALERTING_PROBLEM
 from infra.rate_limits import RateLimits
 from infra.redis import connect_async
 from infra.request_stats import RequestStats
@@ -65,12 +63,8 @@ from projections.occurrences import OccurrenceQueries
 from projections.positions import Positions
 from projections.rebuilds import Rebuilds
 from projections.registry import ALL_READ_MODELS, READ_MODELS
-from projections.runner import Stopped, stopped_key
 from projections.stats import Stats, StatsQueries
 from projections.uptime import ServiceUptime, UptimeQueries
-
-HEALTH_SECONDS = 1.0
-"""How long /health waits for a part before it calls it down."""
 
 SYSTEM = "system:bootstrap"
 
@@ -85,6 +79,7 @@ def event_store(settings: Settings, metrics: Metrics | None = None) -> EventStor
         batch_limit=settings.commit_batch,
         archive=Archive(settings.archive),
         observe=metrics.observe_commit if metrics else lambda events, seconds: None,
+        observe_query=metrics.observe_query if metrics else lambda query, seconds: None,
     )
 
 
@@ -101,12 +96,13 @@ async def open_store(settings: Settings) -> AsyncIterator[EventStore]:
 
 def container(settings: Settings) -> Container:
     """All that one API process needs."""
-    metrics = Metrics(settings)
+    metrics = Metrics(settings, "api")
     store = event_store(settings, metrics)
     metrics.watch_queue(lambda: store.committer.waiting)
     client = connect_async(settings.redis_url_or_fail())
     requests = RequestStats(client)
     metrics.pass_on(requests.count)
+    connections = OpenConnections(client, settings.port)
     positions = watched_positions(store, client)
     live = Live(client, positions)
     source_map_list = live(SourceMapQueries, SourceMapList)
@@ -134,12 +130,13 @@ def container(settings: Settings) -> Container:
         past=past,
         trials=trials,
         consistency=consistency,
-        startup=(store.start, positions.start, requests.start),
+        startup=(store.start, positions.start, requests.start, connections.start),
         shutdown=(
             consistency.stop,
             past.stop,
             trials.stop,
             source_maps.stop,
+            connections.stop,
             requests.stop,
             positions.stop,
             store.stop,
@@ -220,55 +217,6 @@ def dashboard(store: EventStore, live: Live) -> Dashboard:
         ),
         events=store.reader,
     )
-
-
-async def look(store: EventStore, client: async_redis.Redis, positions: Positions) -> Health:
-    """One look at PostgreSQL, Redis and the workers."""
-    reasons: list[str] = []
-    postgres = redis = projections = "up"
-    try:
-        problem = await asyncio.wait_for(_alerting_problem(store), HEALTH_SECONDS)
-    except (Unavailable, TimeoutError):
-        postgres = "down"
-        reasons.append("PostgreSQL does not answer")
-    else:
-        if problem is not None:
-            projections = "down"
-            reasons.append(f"alerting stands still: {problem}")
-    try:
-        stood = await asyncio.wait_for(_stood_still(client, positions), HEALTH_SECONDS)
-    except (RedisError, OSError, TimeoutError):
-        redis = projections = "down"
-        reasons.append("Redis does not answer")
-    else:
-        if stood:
-            projections = "down"
-            reasons += stood
-    return Health(postgres, redis, projections, tuple(reasons))
-
-
-async def _alerting_problem(store: EventStore) -> str | None:
-    """Why alerting does not move on; None while it does. Raises Unavailable."""
-    rows = await store.reader.rows(ALERTING_PROBLEM, {})
-    problem: str | None = rows[0][0] if rows else None
-    return problem
-
-
-async def _stood_still(client: async_redis.Redis, positions: Positions) -> list[str]:
-    """Why read models do not move on; empty when all do."""
-    reasons = []
-    for name in positions.names:
-        found = await client.get(stopped_key(positions.space(name)))
-        if found is not None:
-            stopped = msgspec.json.decode(found, type=Stopped)
-            reasons.append(
-                f"read model {stopped.name} stopped at position {stopped.position}"
-                f" (event {stopped.event_id}): {stopped.reason}"
-            )
-    members: list[bytes] = await client.execute_command(*alive_command())  # type: ignore[no-untyped-call]
-    if not any(member.startswith(b"worker:") for member in members):
-        reasons.append("no worker is running")
-    return reasons
 
 
 async def prepare(settings: Settings) -> str | None:

@@ -138,7 +138,6 @@ class Builder:
     # -- the steps --------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """What was kept before makes room, unless it is what shall be live again."""
         log.info(
             "rebuild begins",
             rebuild=str(self._rebuild.id),
@@ -146,14 +145,6 @@ class Builder:
             requested_by=self._rebuild.requested_by,
             read_models=[f"{part.name}.v{part.to_version}" for part in self._rebuild.read_models],
         )
-        if self._rebuild.kind != "rollback":
-            kept = self._site.look()[0].kept
-            for part in self._rebuild.read_models:
-                old = kept.get(part.name)
-                while old is not None and time() < old.since + DROP_AFTER_SECONDS:
-                    self._pause()
-                if old is not None and old.version != part.to_version:
-                    drop(self._client, Keyspace(part.name, old.version))
         self._say(state="filling", started_at=utc_now())
 
     def _fill(self) -> None:
@@ -237,6 +228,7 @@ class Builder:
 
     def _swap(self) -> None:
         """Make the new versions live, and keep the old ones."""
+        self._make_room()
         now = time()
         arguments: list[str] = []
         for part in self._rebuild.read_models:
@@ -249,6 +241,18 @@ class Builder:
             raise Failed(f"another version of {other.decode()} has become the live one")
         self._client.publish(POSITIONS, f"{ACTIVE_CHANGED} 0")
         self._end("done")
+
+    def _make_room(self) -> None:
+        """What was kept before goes, and not earlier: after a rebuild that comes to nothing, the
+        way back is as open as before."""
+        kept = self._site.look()[0].kept
+        for part in self._rebuild.read_models:
+            old = kept.get(part.name)
+            if old is None or old.version in (part.from_version, part.to_version):
+                continue
+            while time() < old.since + DROP_AFTER_SECONDS:
+                self._pause()
+            drop(self._client, Keyspace(part.name, old.version))
 
     # -- how far it is ----------------------------------------------------------------------------
 
@@ -298,7 +302,9 @@ class Builder:
         at, target = min(positions), self._head()
         since, start = self._began
         seconds = monotonic() - since
-        rate = (at - start) / seconds if at > start and seconds > 0 else None
+        # A rollback folds next to nothing: what it has moved over is no speed.
+        moving = at > start and seconds > 0 and self._rebuild.kind != "rollback"
+        rate = (at - start) / seconds if moving else None
         return msgspec.structs.replace(
             self._rebuild,
             read_models=parts,

@@ -12,6 +12,8 @@ from redis.exceptions import RedisError
 
 from errata.alerting.memory import NAME, notifications_waiting
 from infra.clock import utc_now
+from infra.event_store.past import head_and_time, recorded_at
+from infra.event_store.reader import HoleInLog
 from infra.heartbeat import alive_command
 from infra.process_managers import ProcessManagers
 from infra.redis import connect
@@ -23,8 +25,6 @@ from projections.versions import live_spaces
 
 UP, DOWN = "up", "down"
 _FAR_BEHIND = 2_000  # events: a page, which is what a worker folds in one go
-
-_RECORDED_AFTER = "SELECT recorded_at FROM events WHERE position = %s"
 
 
 class ReadModel(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ def look(settings: Settings) -> Condition:
     try:
         if connection is not None:
             services["postgres"] = UP
-            head, recorded_at = _head(connection)
+            head, recorded_at = head_and_time(connection)
             alerting = _alerting(connection, head)
         processes = _processes(client)
         spaces = live_spaces(client, ALL_READ_MODELS)
@@ -117,13 +117,6 @@ def _connect(settings: Settings, reasons: list[str]) -> psycopg.Connection[Any] 
     except psycopg.OperationalError as error:
         reasons.append(f"PostgreSQL: {_line(error)}")
         return None
-
-
-def _head(connection: psycopg.Connection[Any]) -> tuple[int, datetime | None]:
-    row = connection.execute("SELECT position, recorded_at FROM log_head").fetchone()
-    assert row is not None
-    position, recorded_at = row
-    return position, recorded_at if position else None
 
 
 def _alerting(connection: psycopg.Connection[Any], head: int) -> Alerting:
@@ -160,8 +153,11 @@ def _read_model(
 
 
 def _age(connection: psycopg.Connection[Any], position: int) -> float | None:
-    row = connection.execute(_RECORDED_AFTER, (position + 1,)).fetchone()
-    return None if row is None else round((utc_now() - row[0]).total_seconds(), 3)
+    try:
+        recorded = recorded_at(connection, position + 1)
+    except HoleInLog:  # it may have been archived
+        return None
+    return round((utc_now() - recorded).total_seconds(), 3)
 
 
 def _state(lag: int | None) -> str:

@@ -21,7 +21,7 @@ from infra.event_store.archive import Archive
 from infra.event_store.past import PastLog
 from projections.digests import digest, members
 from projections.findings import Verdict, suspects_of
-from projections.projection import Keyspace, RedisReadModel
+from projections.projection import Keyspace, RedisReadModel, Write
 from projections.verification import settled
 from projections.versions import live_space, standing_of
 
@@ -36,11 +36,10 @@ def check_error(
 
     Raises MovedBack, psycopg.Error, RedisError, HoleInLog, ArchiveDamaged, UnknownEvent."""
     with PastLog(source.database_url, Archive(source.archive)) as log:
-        events = list(log.stream(error_id, _EVER))
-    if not events:
+        kinds = {type(recorded.event) for recorded in log.stream(error_id, _EVER)}
+    if not kinds:
         return []
     standing = standing_of(client)
-    kinds = {type(recorded.event) for recorded in events}
     return [
         _Check(source, client, model, live_space(model, standing), error_id).verdict()
         for model in models
@@ -103,13 +102,17 @@ class _Check:
         if position == self._at:
             return
         with PastLog(self._source.database_url, Archive(self._source.archive)) as log:
-            events = [one for one in log.stream(self._error_id, position) if self._is_new(one)]
-        pipeline = self._client.pipeline(transaction=True)
-        for write in self._model.fold(self._own, events):
-            pipeline.execute_command(*write)  # type: ignore[no-untyped-call]
-        pipeline.set(self._own.checkpoint, position, ex=_SECONDS)
-        pipeline.execute()
+            for page in log.stream_pages(self._error_id, position):
+                new = [one for one in page if self._is_new(one)]
+                self._write(self._model.fold(self._own, new))
+        self._write([("SET", self._own.checkpoint, position, "EX", _SECONDS)])
         self._at = position
+
+    def _write(self, writes: Sequence[Write]) -> None:
+        pipeline = self._client.pipeline(transaction=True)
+        for write in writes:
+            pipeline.execute_command(*write)  # type: ignore[no-untyped-call]
+        pipeline.execute()
 
     def _is_new(self, recorded: Recorded[Any]) -> bool:
         return recorded.position > self._at

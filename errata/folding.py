@@ -21,15 +21,18 @@ import psycopg
 from domain.message import Recorded
 from infra.event_store.archive import Archive, ArchiveDamaged, ArchivedLog
 from infra.event_store.codec import UnknownEvent, from_row
+from infra.event_store.pages import PAGE_EVENTS, weight
 from infra.event_store.reader import HoleInLog, read_page
-from projections.filling import Folded, Folder, Request, fold_page, model_name
+from projections.filling import Folded, Folder, Request, fold_page, joined, model_name
 from projections.projection import RedisReadModel
 from projections.registry import READ_MODELS
-from projections.runner import PAGE_EVENTS
 
 MOST_PROCESSES = 4
 WORTH_PROCESSES = 50_000
 """Events from which on the half second of processor that a process takes to start is worth it."""
+
+MOST_BYTES = 64 << 20
+"""Of events that are folded at once: more than the largest page of usual ones comes to."""
 
 STOP_SECONDS = 5.0
 
@@ -76,14 +79,15 @@ class Here:
         models = [self._models[name] for name in names]
         with _without_collector():
             try:
-                events = self._events(request)
+                pages = self._pages(request)
+                return joined(request, (fold_page(models, request, events) for events in pages))
             except (UnknownEvent, HoleInLog, ArchiveDamaged) as error:
                 return Folded(request, failure=str(error))
-            return fold_page(models, request, events)
 
-    def _events(self, request: Request) -> list[Recorded[Any]]:
+    def _pages(self, request: Request) -> Iterator[list[Recorded[Any]]]:
+        """The events asked for: all at once, unless they are large."""
         events: list[Recorded[Any]] = []
-        position = request.start
+        size, position = 0, request.start
         while position < request.end:
             # In small pieces: memory that was just used is still near the processor.
             rows = read_page(
@@ -95,7 +99,10 @@ class Here:
             )
             events += map(from_row, rows)
             position += len(rows)
-        return events
+            size += weight(rows)
+            if size >= MOST_BYTES or position >= request.end:
+                yield events
+                events, size = [], 0
 
 
 class Beside:

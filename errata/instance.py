@@ -106,7 +106,7 @@ def work(settings: Settings, stop_signals: Iterable[signal.Signals] = (signal.SI
     from infra.metrics import Metrics
 
     collect_seldom()
-    observe = Metrics(settings).observe_read_model
+    observe = Metrics(settings, "worker").observe_read_model
     until_told(lambda stop: run_worker(settings, stop, observe=observe), stop_signals)
 
 
@@ -118,7 +118,7 @@ def schedule(
     from errata.scheduler import run_scheduler
     from infra.metrics import Metrics
 
-    metrics = Metrics(settings)
+    metrics = Metrics(settings, "scheduler")
     around = Surroundings(observe=metrics.observe_alerting, observe_sending=metrics.observe_sending)
     until_told(lambda stop: run_scheduler(settings, stop, around), stop_signals)
 

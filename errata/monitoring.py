@@ -21,6 +21,7 @@ from infra.event_store.store import EventStore
 from infra.monitor import Instruments, Monitor, Pace, Role
 from infra.news import News
 from infra.one_connection import OneConnection
+from infra.open_connections import OpenConnections
 from infra.presence import Presence
 from infra.probes import Board, Probes, ReadModelKeys
 from infra.redis import connect_async
@@ -120,8 +121,9 @@ async def _instruments(settings: Settings) -> AsyncIterator[Instruments]:
             presence=Presence(connection),
             reader=store.reader,
             runner=runner,
-            sampler=Sampler(settings.port, settings.data_dir),
+            sampler=Sampler(settings.data_dir),
             samples=Samples(client),
+            connections=OpenConnections(client, settings.port),
         )
     finally:
         runner.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -17,8 +17,10 @@ import psycopg
 import redis.asyncio as async_redis
 import structlog
 
-from api.container import Container
+from api.container import Container, MapContents
 from api.past_ports import Building, Moment
+from domain import source_maps
+from domain.decider import fold
 from domain.failures import Unavailable
 from domain.message import Recorded
 from errata.past_container import past_container
@@ -26,10 +28,12 @@ from infra.event_store.archive import Archive, ArchiveDamaged
 from infra.event_store.codec import UnknownEvent
 from infra.event_store.past import PastLog
 from infra.event_store.reader import HoleInLog
+from infra.event_store.scan import LogScan
 from infra.redis import connect
 from infra.settings import Settings
 from infra.snapshots import SnapshotFolder
 from projections.differences import ChangedErrors, Comparison, Differences
+from projections.occurrence_index import OccurrenceIndex
 from projections.past import (
     PAGE_EVENTS,
     Builder,
@@ -40,6 +44,7 @@ from projections.past import (
     PastKeyspaces,
     Undigested,
 )
+from projections.positions import Positions
 from projections.projection import Keyspace, RedisReadModel
 from projections.registry import by_name
 from projections.snapshots import Row
@@ -48,6 +53,9 @@ log = structlog.get_logger("errata.past")
 
 PATIENCE = 2.0
 """Seconds that a request waits for its moment."""
+
+INDEX = OccurrenceIndex.name
+"""What lives in PostgreSQL is never built for a moment: it still has what it had then."""
 
 _POLL_SECONDS = 0.05
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,7 +82,7 @@ class Snapshots:
             for snapshot in self._folder.before(model.name, model.version, position):
                 if self._folder.sound(snapshot):
                     return snapshot.position, self._folder.rows(snapshot, Row)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a file system raises: it costs time only
             log.warning("snapshots cannot be read", reason=str(error))
         return 0, ()
 
@@ -119,8 +127,13 @@ class Past:
         self, live: Container, moment: Moment, read_models: Sequence[str], stream: UUID | None
     ) -> Container | Building:
         """See api.past_ports."""
-        goals = [Goal(by_name(name), moment.position, stream) for name in read_models]
         deadline = monotonic() + self._patience
+        built = [name for name in read_models if name != INDEX]
+        if INDEX in read_models:
+            building = await _reached(live.positions, INDEX, moment.position, deadline)
+            if building is not None:
+                return building
+        goals = [Goal(by_name(name), moment.position, stream) for name in built]
         for goal in goals:
 
             def work(still: Callable[[], None], goal: Goal = goal) -> None:
@@ -131,7 +144,13 @@ class Past:
             if building is not None:
                 return building
         return past_container(
-            live, self._client, moment, read_models, stream, self._stream_reader(moment.position)
+            live,
+            self._client,
+            moment,
+            read_models,
+            stream,
+            self._stream_reader(moment.position),
+            self._maps_reader(moment.position),
         )
 
     async def difference(self, start: Moment, end: Moment) -> Differences | Building:
@@ -240,6 +259,29 @@ class Past:
             return await asyncio.to_thread(read, stream_id, before, limit)
 
         return reader
+
+    def _maps_reader(self, position: int) -> MapContents:
+        def read(app: str, app_version: str) -> Mapping[str, str]:
+            stream_id = source_maps.maps_stream(app, app_version)
+            with _away_is_said(), LogScan(self._url, self._archive) as scan:
+                if not scan.has_stream(stream_id):
+                    return {}  # no archive has to be searched
+                return fold(source_maps.decider, scan.stream(stream_id, position)).files
+
+        async def reader(app: str, app_version: str) -> Mapping[str, str]:
+            return await asyncio.to_thread(read, app, app_version)
+
+        return reader
+
+
+async def _reached(
+    positions: Positions, name: str, position: int, deadline: float
+) -> Building | None:
+    """Wait until a live read model, which keeps its own past, has come to a position; None when it
+    has."""
+    if await positions.wait(name, position, max(0.0, deadline - monotonic())):
+        return None
+    return Building(positions.position(name), position)
 
 
 def _result(space: Keyspace) -> str:

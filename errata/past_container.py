@@ -10,7 +10,7 @@ from uuid import UUID
 
 import redis.asyncio as async_redis
 
-from api.container import Container
+from api.container import Container, MapContents
 from api.past_ports import Moment
 from domain.message import Command, Committed, Context
 from projections.codes import CodeQueries
@@ -32,8 +32,7 @@ from projections.stats import StatsQueries
 from projections.uptime import UptimeQueries
 
 SOURCE_MAPS = "source_maps"
-"""Stacks are shown with the maps of today: an uploaded file is no event, and a better reading of an
-old stack is welcome."""
+"""Any route may show stacks; which maps a version had then is folded from its own stream."""
 
 
 def past_container(
@@ -43,14 +42,16 @@ def past_container(
     read_models: Sequence[str],
     stream: UUID | None,
     read_stream: StreamReader,
+    map_contents: MapContents,
 ) -> Container:
     """The live container with the private keyspaces of a moment. Only `read_models` may be asked,
-    for only they are built; the events of streams come from `read_stream`."""
+    for only they are built; the events of streams come from `read_stream`, and `map_contents` says
+    which source maps there were."""
 
     def at(name: str) -> Keyspace:
         return Goal(by_name(name), moment.position, stream).keyspace
 
-    recount = live.dashboard.index.distinct
+    index = live.dashboard.index.as_of(moment.position, moment.at)
     return replace(
         live,
         clock=lambda: moment.at,
@@ -66,11 +67,14 @@ def past_container(
         incidents=IncidentQueries(client, at("incidents")),
         members=MemberQueries(client, at("members")),
         integrations=IntegrationQueries(client, at("integrations")),
+        history=live.history.as_of(moment.position),
+        source_maps=live.source_maps.asking(map_contents),
         monitoring=replace(live.monitoring, uptime=UptimeQueries(client, at("uptime"))),
         dashboard=replace(
             live.dashboard,
+            index=index,
             codes=CodeQueries(client, at("codes")),
-            trends=DashboardTrendQueries(client, at("dashboard_trends"), recount),
+            trends=DashboardTrendQueries(client, at("dashboard_trends"), index.distinct),
         ),
         key_usage=NoUsage(),
     )

@@ -21,6 +21,8 @@ from redis.exceptions import RedisError
 from errata.builder import Builder, drop
 from errata.folding import FolderEnded, Source
 from infra.clock import utc_now
+from infra.event_store.reader import read_head
+from infra.leases import LeaseSession
 from infra.redis import connect
 from infra.settings import Settings
 from projections.projection import Keyspace, ReadModel, RedisReadModel
@@ -30,7 +32,6 @@ from projections.versions import GRACE_SECONDS, Standing, code_of
 log = structlog.get_logger("errata.rebuilds")
 
 TURN_SECONDS = 0.5
-LEASE_IDLE_SECONDS = 10
 SPEAK_SECONDS = 1.0
 SYSTEM = "system:worker"
 SUPERSEDED = "a newer version of Errata"
@@ -44,38 +45,29 @@ class Lease:
     """The right to carry out one rebuild, for as long as its session lives and speaks."""
 
     def __init__(self, database_url: str, rebuild: Rebuild) -> None:
-        self._key = f"errata:rebuild:{rebuild.id}"
+        self._name = f"errata:rebuild:{rebuild.id}"
         self._spoke = monotonic()
-        self._connection = psycopg.connect(
-            database_url, autocommit=True, application_name="errata rebuild", connect_timeout=3
-        )
-        self._connection.execute(
-            "SELECT set_config('idle_session_timeout', %s, false)", (f"{LEASE_IDLE_SECONDS}s",)
-        )
+        self._session = LeaseSession(database_url, "errata rebuild")
 
     def close(self) -> None:
         """Give it back."""
-        self._connection.close()
+        self._session.close()
 
     def take(self) -> bool:
         """Whether nobody else has it."""
-        row = self._connection.execute(
-            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (self._key,)
-        ).fetchone()
-        return bool(row and row[0])
+        return self._session.take(self._name)
 
     def speak(self) -> None:
         """Show that somebody is there. Raises psycopg.OperationalError when it was lost."""
         if monotonic() >= self._spoke + SPEAK_SECONDS:
-            self._connection.execute("SELECT 1")
+            self._session.keep()
             self._spoke = monotonic()
 
     def head(self) -> int:
         """The position of the last committed event."""
-        row = self._connection.execute("SELECT position FROM log_head").fetchone()
-        assert row is not None
+        position = read_head(self._session.connection)
         self._spoke = monotonic()
-        return int(row[0])
+        return position
 
 
 def run_rebuilds(

@@ -11,15 +11,11 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 
-import psycopg
 import structlog
-from redis.exceptions import RedisError
 
 from errata.past import Snapshots
-from infra.event_store.archive import Archive, ArchiveDamaged
-from infra.event_store.codec import UnknownEvent
+from infra.event_store.archive import Archive
 from infra.event_store.past import PastLog
-from infra.event_store.reader import HoleInLog
 from infra.redis import connect
 from infra.settings import Settings
 from infra.snapshots import SnapshotFolder, kept
@@ -27,9 +23,7 @@ from projections.past import (
     Builder,
     Goal,
     Interrupted,
-    Overtaken,
     PastKeyspaces,
-    Undigested,
 )
 from projections.registry import READ_MODELS
 from projections.snapshots import rows_of
@@ -39,16 +33,6 @@ log = structlog.get_logger("errata.snapshots")
 TURN_SECONDS = 10.0
 FAMILY = "snapshots"
 _SIGN = "#"
-_FAILURES = (
-    psycopg.Error,
-    RedisError,
-    OSError,
-    HoleInLog,
-    ArchiveDamaged,
-    UnknownEvent,
-    Undigested,
-    Overtaken,
-)
 
 
 class Snapshotter:
@@ -140,7 +124,7 @@ def run_snapshots(settings: Settings, leads: Callable[[], bool], stop: threading
                 failed = ""
             except Interrupted:
                 continue
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001 - an archive's file system may raise anything
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
                 if reason != failed:
                     log.warning("no snapshots", reason=reason)

@@ -2,7 +2,8 @@
 
 A value that belongs to one stream alone, such as an error's, was once right. The stream is folded
 into a keyspace of its own, event by event; the last time at which it left the value that is live
-now tells which event the live version has missed.
+now tells which event the live version has missed. A value that comes out otherwise than the log
+says has events of other streams in it, as when a rule last triggered, and is not traced.
 """
 
 from __future__ import annotations
@@ -63,16 +64,17 @@ class Tracer:
         with PastLog(self._source.database_url, Archive(self._source.archive)) as log:
             events = list(log.stream(stream, until))
         last = events[-1].position if events else None
-        for one, since in zip(some, self._since(model, some, events), strict=True):
+        for one, (since, alone) in zip(some, self._since(model, some, events), strict=True):
             for finding in in_words(model.name, one):
                 yield msgspec.structs.replace(
-                    finding, stream_id=stream, since=since, last_event=last
+                    finding, stream_id=stream, since=since, last_event=last if alone else None
                 )
 
     def _since(
         self, model: RedisReadModel, some: Sequence[Discrepancy], events: Sequence[Recorded[Any]]
-    ) -> list[int | None]:
-        """For each, the position of the first event that the live version has missed."""
+    ) -> list[tuple[int | None, bool]]:
+        """For each, the position of the first event that the live version has missed, and whether
+        it comes from these events alone; where it does not, they cannot tell."""
         since: list[int | None] = [None] * len(some)
         space = Keyspace(f"{model.name}@trace.{secrets.token_hex(8)}", model.version)
         suspects = [Suspect(one.key, one.member) for one in some]
@@ -84,10 +86,12 @@ class Tracer:
                     if same(value, some[number].found):
                         since[number] = event.position
                 self._write(model.fold(space, [event]))
+            ends = values(self._client, space, suspects)
         finally:
             for key in self._client.scan_iter(match=space.prefix + "*", count=1_000):
                 self._client.unlink(key)
-        return since
+        alone = [same(end, one.expected) for end, one in zip(ends, some, strict=True)]
+        return [(at if own else None, own) for at, own in zip(since, alone, strict=True)]
 
     def _write(self, writes: Sequence[Write]) -> None:
         pipeline = self._client.pipeline(transaction=False)

@@ -26,9 +26,11 @@ from errata.rebuilding import run_rebuilds
 from infra.clock import utc_now
 from infra.event_store.archive import Archive, ArchiveDamaged
 from infra.event_store.codec import UnknownEvent, from_row
+from infra.event_store.pages import PAGE_BYTES, weight
 from infra.event_store.reader import HoleInLog
 from infra.event_store.subscription import Subscription
 from infra.heartbeat import beat_commands, farewell_command
+from infra.leases import LEASE_IDLE_SECONDS, LeaseSession
 from infra.redis import connect
 from infra.settings import Settings
 from projections.postgres_runner import PostgresRunner
@@ -39,7 +41,6 @@ from projections.runner import PAGE_EVENTS, Runner, Undecodable
 
 log = structlog.get_logger("errata.worker")
 
-LEASE_IDLE_SECONDS = 10
 RETRY_SECONDS = 0.5
 STOP_SECONDS = 2.0
 """How long a rebuild may take to come to the end of its page."""
@@ -48,7 +49,9 @@ LOOK_ROUND_SECONDS = 1.0
 VERSIONS_SECONDS = 0.25
 """How often a worker asks which versions of its read models it is to move on."""
 
-KEPT_EVENTS = 2_000
+KEPT_EVENTS = 2 * PAGE_EVENTS
+"""Read models in PostgreSQL may be a page behind those in Redis."""
+
 ROWS_SECONDS = 0.05
 """Read models in PostgreSQL move on so often while those in Redis do: they hold what is looked up
 later, and a transaction for every small page would delay what people look at now."""
@@ -58,9 +61,9 @@ FEW_EVENTS = 20
 """Pages of so few events, further apart than this, are each shown at once."""
 
 GATHER_SECONDS = 0.000_25
-LEAST_PAUSE, LONGEST_PAUSE = 0.005, 0.1
+LEAST_PAUSE, LONGEST_PAUSE = 0.005, 0.2
 """After others, events may gather for so many seconds for each event of the page, within these
-bounds. At 1,000 events a second that is the least pause, and beyond 4,000 the longest."""
+bounds. At 1,000 events a second that is the least pause, and beyond 3,000 the longest."""
 
 NOTHING = Worked((), ())
 
@@ -74,8 +77,10 @@ class DecodedLog:
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
         self._kept: list[Recorded[Any]] = []
+        self._kept_bytes = 0
         self.last_recorded_at: datetime | None = None
         self.last_page = 0
+        """Events of the last page; one that their size has filled counts as a full one."""
 
     def head(self) -> int:
         """The position of the last committed event."""
@@ -90,62 +95,60 @@ class DecodedLog:
             start = after + 1 - self._kept[0].position
             return self._kept[start : start + limit]
         events: list[Recorded[Any]] = []
-        for row in self._subscription.page(after, limit):
+        rows = self._subscription.page(after, limit)
+        for row in rows:
             try:
                 events.append(from_row(row))
             except UnknownEvent as error:
                 if not events:
                     raise Undecodable(row.position, str(row.event_id), error.reason) from error
                 break
-        follows = self._kept and events and events[0].position == self._kept[-1].position + 1
-        self._kept = [*self._kept, *events][-KEPT_EVENTS:] if follows else events
-        self.last_page = len(events)
+        size = weight(rows)
+        self._keep(events, size)
+        self.last_page = len(events) if size < PAGE_BYTES else PAGE_EVENTS
         if events:
             self.last_recorded_at = events[-1].recorded_at
         return events
 
+    def _keep(self, events: list[Recorded[Any]], size: int) -> None:
+        last = self._kept[-1].position if self._kept else None
+        follows = bool(events) and events[0].position - 1 == last
+        if follows and self._kept_bytes + size < PAGE_BYTES:
+            self._kept = [*self._kept, *events][-KEPT_EVENTS:]
+            self._kept_bytes += size
+        else:
+            self._kept, self._kept_bytes = events, size
+
 
 class Leases:
-    """The read models this worker may work on, as long as its session speaks up now and then.
-
-    The session listens to nothing: the server cannot end one that is busy telling a frozen worker
-    the news.
-    """
+    """The read models this worker may work on, as long as its session speaks up now and then."""
 
     def __init__(self, database_url: str, models: Sequence[ReadModel]) -> None:
         self._wanted = list(models)
         self.held: list[ReadModel] = []
-        self._connection = psycopg.connect(
-            database_url, autocommit=True, application_name="errata leases", connect_timeout=3
-        )
-        self._connection.execute(
-            "SELECT set_config('idle_session_timeout', %s, false)", (f"{LEASE_IDLE_SECONDS}s",)
-        )
+        self._session = LeaseSession(database_url, "errata leases", LEASE_IDLE_SECONDS)
 
     def close(self) -> None:
         """Give all leases back."""
-        self._connection.close()
+        self._session.close()
 
     def take(self) -> bool:
         """Keep what is held and take whatever lease is free; returns whether any was new.
 
         Raises psycopg.OperationalError when the session, and every lease with it, was lost."""
         self.keep()
-        taken = [model for model in self._wanted if self._try(model)]
+        taken = [model for model in self._wanted if self._session.take(_lease(model))]
         self._wanted = [model for model in self._wanted if model not in taken]
         self.held += taken
         return bool(taken)
 
     def keep(self) -> None:
         """Keep what is held. Raises psycopg.OperationalError like `take`."""
-        self._connection.execute("SELECT 1")
+        self._session.keep()
 
-    def _try(self, model: ReadModel) -> bool:
-        space = model.keyspace()
-        row = self._connection.execute(
-            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"errata:{space.prefix}",)
-        ).fetchone()
-        return bool(row and row[0])
+
+def _lease(model: ReadModel) -> str:
+    return f"errata:{model.keyspace().prefix}"
 
 
 class Runners:
@@ -167,13 +170,16 @@ class Runners:
         in_postgres = [model for model in models if isinstance(model, PostgresReadModel)]
         self._in_redis = Runner(decoded, client, in_redis, live=worked.live, beside=worked.beside)
         self._in_postgres = PostgresRunner(decoded, connection, client, in_postgres)
+        self._decoded = decoded
         self._rows_due = 0.0
         self._in_redis.announce_versions()
 
     def step(self) -> bool:
         """One page for every read model that is behind. Returns whether any moved."""
         moved = self._in_redis.step()
-        if moved and monotonic() < self._rows_due:
+        # Behind a full page the next follows at once, and two are all that the log keeps decoded.
+        full = self._decoded.last_page >= PAGE_EVENTS
+        if moved and not full and monotonic() < self._rows_due:
             return True
         self._rows_due = monotonic() + ROWS_SECONDS
         return self._in_postgres.step() or moved

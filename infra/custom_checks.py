@@ -39,7 +39,9 @@ class CheckRunner:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="check")
 
     async def look(self, check_id: UUID, settings: CheckSettings) -> Look:
-        """Run one check; what goes wrong is what it found."""
+        """Run one check; what goes wrong is what it found. A target that we do not connect to is
+        unknown: nobody has looked at it."""
+        service = check_service(check_id)
         async with self._slots:
             at, started = self._clock(), perf_counter()
             work = asyncio.get_running_loop().run_in_executor(
@@ -49,9 +51,11 @@ class CheckRunner:
                 problem = await asyncio.wait_for(work, settings.timeout)
             except TimeoutError:
                 problem = f"no answer within {settings.timeout} s"
+            except Refused as refused:
+                return Look(service=service, status="unknown", at=at, reason=refused.reason)
             milliseconds = (perf_counter() - started) * 1000
         return Look(
-            service=check_service(check_id),
+            service=service,
             status="unhealthy" if problem else "healthy",
             at=at,
             milliseconds=round(milliseconds, 3),
@@ -64,13 +68,13 @@ class CheckRunner:
 
 
 def problem_of(settings: CheckSettings, allow_private: bool) -> str | None:
-    """What is wrong with a check's target, in words; None if nothing. Blocks."""
+    """What is wrong with a check's target, in words; None if nothing. Blocks. Raises Refused."""
     try:
         if settings.is_address:
             return _address(settings, allow_private)
         return _url(settings, allow_private)
-    except Refused as refused:
-        return refused.reason
+    except Refused:
+        raise
     except TimeoutError:
         return f"no answer within {settings.timeout} s"
     except ssl.SSLCertVerificationError as error:

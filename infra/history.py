@@ -41,7 +41,7 @@ from infra.audit_file import (
 from infra.event_store.archive import Archive, ArchiveDamaged
 from infra.event_store.codec import Row, UnknownEvent, from_row
 from infra.event_store.reader import HoleInLog
-from infra.event_store.scan import LogScan, StreamLacks
+from infra.event_store.scan import LogScan
 
 T = TypeVar("T")
 
@@ -54,29 +54,38 @@ FOLDED_FOR_TRAIL_BYTES = 4 << 20
 """Events of all streams together that are folded for a page of the audit trail; bytes of each."""
 PATIENCE = 1.0
 """Seconds after which a page of the trail is given as far as it has come."""
+ANSWER_SECONDS = 30.0
+"""Seconds after which a page is given up: none takes so long, unless PostgreSQL is silent."""
 TEAM_EVENTS = 500
 """Events of the team that are read at once to find those of one member."""
 CHUNK_EVENTS = 500
 """Events in memory while a file is made; the pages of the log are bounded by bytes besides."""
 
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
-_DAMAGED = (ArchiveDamaged, HoleInLog, StreamLacks, UnknownEvent)
+_DAMAGED = (ArchiveDamaged, HoleInLog, UnknownEvent)
 
 
 # -- pages ---------------------------------------------------------------------------------------
 
 
-def newest_of(log: LogScan, subject: Subject) -> Recorded[Any] | None:
-    """The last event about a subject; None where there is none."""
-    return next(_back(log, subject, None, 1), None)
+def newest_of(log: LogScan, subject: Subject, until: int | None = None) -> Recorded[Any] | None:
+    """The last event about a subject, in the log up to a position if one is given; None where there
+    is none."""
+    return next(_back(log, subject, None, 1, until), None)
 
 
 def history_page(
-    log: LogScan, subject: Subject, before: int | None, limit: int, folded: int = FOLDED_EVENTS
+    log: LogScan,
+    subject: Subject,
+    before: int | None,
+    limit: int,
+    folded: int = FOLDED_EVENTS,
+    until: int | None = None,
 ) -> HistoryPage:
-    """Up to `limit` entries below a version of the stream, newest first; without their changes
-    where more than `folded` events would have to be folded for them."""
-    found = list(islice(_back(log, subject, before, limit + 1), limit + 1))
+    """Up to `limit` entries below a version of the stream, newest first, in the log up to a
+    position if one is given; without their changes where more than `folded` events would have to
+    be folded for them."""
+    found = list(islice(_back(log, subject, before, limit + 1, until), limit + 1))
     page, more = found[:limit], len(found) > limit
     following = page[-1].stream_version if more else None
     if not page:
@@ -104,11 +113,13 @@ def _from_version(
         state = decider.evolve(state, recorded)
 
 
-def _back(log: LogScan, subject: Subject, before: int | None, page: int) -> Iterator[Recorded[Any]]:
+def _back(
+    log: LogScan, subject: Subject, before: int | None, page: int, until: int | None
+) -> Iterator[Recorded[Any]]:
     """A subject's events, newest first."""
     if not log.has_stream(subject.stream_id):
         return  # no archive has to be searched
-    head = log.head()
+    head = log.head() if until is None else until
     if subject.member_id is not None:
         page = max(page, TEAM_EVENTS)  # theirs are few among the team's
     while found := log.stream_back(subject.stream_id, before, page, head):
@@ -231,7 +242,7 @@ def history_export(
     """The whole history of one subject, oldest first, up to a position, or else to the head as it
     is now. Raises NotFound where it has none."""
     head = log.head() if until is None else until
-    if newest_of(log, subject) is None:
+    if newest_of(log, subject, head) is None:
         raise NotFound("nothing has happened to it: there is no such thing")
     described = msgspec.to_builtins(subject)
     header = Header(what="history", after=0, until=head, filter=described)
@@ -258,20 +269,27 @@ def _described(wanted: Wanted) -> dict[str, Any]:
 
 
 class History:
-    """The same for an event loop. Raises Unavailable while PostgreSQL is away or where the log or
-    an archive is damaged."""
+    """The same for an event loop; histories end at the position `until`, if one is given. Raises
+    Unavailable while PostgreSQL is away or where the log or an archive is damaged."""
 
-    def __init__(self, database_url: str, archive: Archive) -> None:
+    def __init__(self, database_url: str, archive: Archive, until: int | None = None) -> None:
         self._url = database_url
         self._archive = archive
+        self._until = until
+
+    def as_of(self, position: int) -> History:
+        """The histories as they were when the log ended there."""
+        return History(self._url, self._archive, position)
 
     async def newest(self, subject: Subject) -> Recorded[Any] | None:
         """The last event about a subject; None where there is none."""
-        return await self._ask(lambda log: newest_of(log, subject))
+        return await self._ask(lambda log: newest_of(log, subject, self._until))
 
     async def of(self, subject: Subject, before: int | None, limit: int) -> HistoryPage:
         """A page of a subject's history, below a version of its stream."""
-        return await self._ask(lambda log: history_page(log, subject, before, limit))
+        return await self._ask(
+            lambda log: history_page(log, subject, before, limit, until=self._until)
+        )
 
     async def trail(
         self, wanted: Wanted, reached: int | None, limit: int, *, backwards: bool
@@ -283,7 +301,7 @@ class History:
 
     def file_of(self, subject: Subject, form: Format) -> AsyncIterator[bytes]:
         """A subject's whole history as a file. Raises NotFound where it has none."""
-        return self._file(lambda log: history_export(log, subject, form))
+        return self._file(lambda log: history_export(log, subject, form, self._until))
 
     def file(self, wanted: Wanted, form: Format) -> AsyncIterator[bytes]:
         """All wanted events as a file."""
@@ -291,7 +309,11 @@ class History:
 
     async def _ask(self, question: Callable[[LogScan], T]) -> T:
         def ask() -> T:
-            with translated(), LogScan(self._url, self._archive) as log:
+            with (
+                translated(),
+                LogScan(self._url, self._archive) as log,
+                log.hung_up_after(ANSWER_SECONDS),
+            ):
                 return question(log)
 
         return await asyncio.to_thread(ask)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import NamedTuple, Protocol
 
+import psutil
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -24,9 +25,13 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from infra.process_usage import STARTED, WithUsage
 
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_QUERY_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -42,6 +47,12 @@ class _ReadModel(NamedTuple):
     lag_seconds: Gauge
 
 
+class _Alerting(NamedTuple):
+    position: Gauge
+    lag: Gauge
+    waiting: Gauge
+
+
 class Described(Protocol):
     """What Metrics needs to know of the settings."""
 
@@ -52,9 +63,10 @@ class Described(Protocol):
 
 
 class Metrics:
-    """What one process counts, and the view over all of them. Keeps the API's Meter contract."""
+    """What one process counts, and the view over all of them. Keeps the API's Meter contract.
+    `role` is what the process is: api, worker or scheduler."""
 
-    def __init__(self, settings: Described) -> None:
+    def __init__(self, settings: Described, role: str) -> None:
         self._registry = CollectorRegistry()
         self._depth: Callable[[], int] = lambda: 0
         self._hearers: list[Callable[[str, str, int, float], None]] = []
@@ -93,17 +105,14 @@ class Metrics:
         self._notifications = self._counter(
             "notifications_total", "Attempts to send a message.", "channel", "outcome"
         )
-        self._waiting = self._gauge(
-            "notifications_waiting", "Messages nobody has taken yet.", newest
+        self._alerting = _Alerting(
+            self._gauge("alerting_position", "Events that alerting has acted on.", newest),
+            self._gauge("alerting_lag_events", "Events committed and not yet acted on.", newest),
+            self._gauge("notifications_waiting", "Messages nobody has taken yet.", newest),
         )
-        self._alerting_position = self._gauge(
-            "alerting_position", "Events that alerting has acted on.", newest
-        )
-        self._alerting_lag = self._gauge(
-            "alerting_lag_events", "Events committed and not yet acted on.", newest
-        )
-        about = self._gauge("info", "Always 1.", "livemax", "version", "environment")
-        about.labels(version("errata"), settings.environment).set(1)
+        waited = "Time of a query to the log, the wait for a connection included."
+        self._query_seconds = self._histogram("query_seconds", waited, _QUERY_SECONDS, "query")
+        self._introduce(settings.environment, role)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answered request; `route` is the path template, never the path."""
@@ -132,6 +141,10 @@ class Metrics:
         self._commit_seconds.observe(seconds)
         self._queue.set(self._depth())
 
+    def observe_query(self, query: str, seconds: float) -> None:
+        """One query to the log, by what it asks for."""
+        self._query_seconds.labels(query).observe(seconds)
+
     def observe_read_model(self, name: str, position: int, head: int, lag_seconds: float) -> None:
         """Where a read model stands against the log's head; for the worker, once a turn."""
         model = self._read_models.get(name) or self._read_model_children(name)
@@ -142,9 +155,9 @@ class Metrics:
 
     def observe_alerting(self, position: int, head: int, waiting: int) -> None:
         """Where alerting stands against the log's head, and how many messages wait."""
-        self._alerting_position.set(position)
-        self._alerting_lag.set(max(0, head - position))
-        self._waiting.set(waiting)
+        self._alerting.position.set(position)
+        self._alerting.lag.set(max(0, head - position))
+        self._alerting.waiting.set(waiting)
 
     def observe_sending(self, channel: str, outcome: str) -> None:
         """One attempt to send a message: "sent", "failed" or "given up"."""
@@ -153,14 +166,26 @@ class Metrics:
     def exposition(self) -> tuple[bytes, str]:
         """All metrics of all processes as Prometheus text, and its content type."""
         self._queue.set(self._depth())
-        return generate_latest(self._everybody()), CONTENT_TYPE_LATEST
+        return generate_latest(WithUsage(self._everybody())), CONTENT_TYPE_LATEST
 
-    def _everybody(self) -> CollectorRegistry:
+    def _everybody(self) -> Collector:
         if values.ValueClass is values.MutexValue:
             return self._registry
-        everybody = CollectorRegistry()
-        MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+        everybody: Collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
         return everybody
+
+    def _introduce(self, environment: str, role: str) -> None:
+        """Tell what runs here, and since when."""
+        about = self._gauge("info", "Always 1.", "livemax", "version", "environment")
+        about.labels(version("errata"), environment).set(1)
+        started = Gauge(
+            STARTED,
+            "Unix time at which the process began.",
+            ("role",),
+            registry=self._registry,
+            multiprocess_mode="liveall",
+        )
+        started.labels(role).set(psutil.Process().create_time())
 
     def _request_children(self, method: str, route: str, status: int) -> _Request:
         children = _Request(

@@ -28,6 +28,7 @@ from infra.check_watch import CheckWatch
 from infra.custom_checks import CheckRunner
 from infra.event_store.reader import LogReader
 from infra.news import News
+from infra.open_connections import OpenConnections
 from infra.presence import Presence
 from infra.probes import Board, Probes
 from infra.samples import Sampler, Samples
@@ -71,6 +72,7 @@ class Instruments:
     runner: CheckRunner
     sampler: Sampler
     samples: Samples
+    connections: OpenConnections
 
 
 class Monitor:
@@ -116,12 +118,8 @@ class Monitor:
 
     async def sample(self) -> None:
         """Take a sample of this host."""
-        if not (self._led and self._with.sampler.ripe):
-            return
-        connections = self._with.probes.database_connections
-        now = self._clock().timestamp()
-        sample = await asyncio.to_thread(self._with.sampler.take, now, connections)
-        await _unless_away(self._with.samples.keep(sample))
+        if self._led and self._with.sampler.ripe:
+            await _unless_away(self._keep_sample())
 
     async def beat(self) -> None:
         """Say that Errata runs, and that it did not, if so: before the proof of it is gone."""
@@ -165,6 +163,12 @@ class Monitor:
         self._with.sampler.prime()
         await self._with.news.take_over()
         await self.beat()
+
+    async def _keep_sample(self) -> None:
+        connections = await self._with.connections.total()
+        now = self._clock().timestamp()
+        sample = await asyncio.to_thread(self._with.sampler.take, now, connections)
+        await self._with.samples.keep(sample)
 
     async def _run_checks(self) -> None:
         try:

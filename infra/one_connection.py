@@ -8,10 +8,16 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from infra.silence import Silent, hung_up_after
+
+ANSWER_SECONDS = 5.0
+"""How long a statement may take before the server counts as silent."""
+
 
 class OneConnection:
     """Opened when it is needed, and again after it broke. One statement at a time, each a
-    transaction of its own. `name` is what the server shows of it."""
+    transaction of its own, and one that may run twice: that a connection kept from before is dead
+    only shows by the statement that fails on it. `name` is what the server shows of it."""
 
     def __init__(self, database_url: str, name: str) -> None:
         self._url = database_url
@@ -24,20 +30,32 @@ class OneConnection:
     ) -> tuple[Any, ...] | None:
         """The first row that a statement answers, if any. Raises psycopg.Error."""
         async with self._one_at_a_time:
+            kept = self._connection is not None
             try:
-                if self._connection is None:
-                    self._connection = await psycopg.AsyncConnection.connect(
-                        self._url,
-                        autocommit=True,
-                        connect_timeout=2,
-                        application_name=self._name,
-                    )
+                return await self._first_row(statement, arguments)
+            except psycopg.OperationalError as error:
+                if not kept or isinstance(error, Silent):
+                    raise
+            return await self._first_row(statement, arguments)
+
+    async def _first_row(
+        self, statement: LiteralString, arguments: tuple[Any, ...]
+    ) -> tuple[Any, ...] | None:
+        try:
+            if self._connection is None:
+                self._connection = await psycopg.AsyncConnection.connect(
+                    self._url,
+                    autocommit=True,
+                    connect_timeout=2,
+                    application_name=self._name,
+                )
+            with hung_up_after(ANSWER_SECONDS, self._connection):
                 cursor = await self._connection.execute(statement, arguments)
                 row = await cursor.fetchone() if cursor.description else None
-            except BaseException:
-                # Whatever state it is in, or however long an answer would still take.
-                await self.close()
-                raise
+        except BaseException:
+            # Whatever state it is in, or however long an answer would still take.
+            await self.close()
+            raise
         return None if row is None else tuple(row)
 
     async def close(self) -> None:

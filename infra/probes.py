@@ -111,7 +111,6 @@ class Probes:
         self._read_models = {read_model_service(name): name for name in read_models}
         self._where = where
         self._positions: dict[str, int] = {}
-        self.database_connections = 0
 
     @property
     def frequent(self) -> tuple[str, ...]:
@@ -156,7 +155,6 @@ class Probes:
 
     async def _database(self) -> Finding:
         connections, most, version, size = await self._row(_CONNECTIONS)
-        self.database_connections = connections
         details = {
             "connections": connections,
             "max_connections": most,

@@ -19,12 +19,12 @@ import structlog
 from infra.event_store import statements as sql
 from infra.event_store.archive import Archive, ArchiveDamaged, Manifest, file_name
 from infra.event_store.codec import Row
+from infra.event_store.pages import PAGE_BYTES, PAGE_EVENTS
 from infra.scheduler import Job, Session
 
 log = structlog.get_logger("errata.retention")
 
 DAY_SECONDS = 86_400
-_PAGE = 1_000
 
 # Recorded time never goes back along the log, so a partition is as old as its last event.
 _DUE = """
@@ -137,13 +137,11 @@ class Retention:
         self._session.execute(_DROP, arguments)
 
     def _rows(self, first: int, last: int) -> Iterator[Row]:
-        after = first - 1
-        while after < last:
-            cursor = self._session.cursor(binary=True)
-            arguments = {"after": after, "until": last, "limit": _PAGE}
-            page = cursor.execute(sql.READ_PAGE, arguments).fetchall()
-            yield from (Row(*row) for row in page)
-            after += _PAGE
+        cursor = self._session.cursor(binary=True)
+        arguments = {"after": first - 1, "until": last, "limit": PAGE_EVENTS, "bytes": PAGE_BYTES}
+        while page := [Row(*row) for row in cursor.execute(sql.READ_PAGE, arguments).fetchall()]:
+            yield from page
+            arguments["after"] = page[-1].position
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -35,7 +35,8 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     cpu: float
     memory: float
     disk: float
-    connections: float
+    connections: float | None
+    """To the API; None where none of its processes told."""
     bytes_in: int
     bytes_out: int
 
@@ -68,11 +69,9 @@ _VIEWS: dict[Timeframe, _View] = {
 
 
 class Sampler:
-    """Takes samples of this host. `connections` counts PostgreSQL's, for a host where the API's
-    own cannot be counted; `disk` is a folder on the file system to look at."""
+    """Takes samples of this host. `disk` is a folder on the file system to look at."""
 
-    def __init__(self, port: int, disk: Path) -> None:
-        self._port = port
+    def __init__(self, disk: Path) -> None:
         self._disk = disk if disk.exists() else Path("/")
         self.prime()
 
@@ -87,34 +86,21 @@ class Sampler:
         """Whether enough time has gone by for the use of the CPU to mean something."""
         return monotonic() - self._primed >= _RIPE_SECONDS
 
-    def take(self, now: float, database_connections: int) -> Sample:
-        """The host since the last time. Blocks for some milliseconds."""
+    def take(self, now: float, connections: int | None) -> Sample:
+        """The host since the last time, with the connections of the API. Blocks for some
+        milliseconds."""
         before, self._network = self._network, _network()
-        connections = open_connections(self._port)
         return Sample(
             t=int(now // SAMPLE_SECONDS) * SAMPLE_SECONDS,
             weight=1,
             cpu=psutil.cpu_percent(None),
             memory=psutil.virtual_memory().percent,
             disk=psutil.disk_usage(str(self._disk)).percent,
-            connections=database_connections if connections is None else connections,
+            connections=connections,
             # The counters begin anew with the host, or with an interface that comes and goes.
             bytes_in=max(0, self._network[0] - before[0]),
             bytes_out=max(0, self._network[1] - before[1]),
         )
-
-
-def open_connections(port: int) -> int | None:
-    """How many clients are connected to a port of this host; None where nobody listens on it, or
-    the system does not tell."""
-    try:
-        found = psutil.net_connections("tcp")
-    except (psutil.Error, OSError):
-        return None
-    ours = [one for one in found if one.laddr and one.laddr.port == port]
-    if not any(one.status == psutil.CONN_LISTEN for one in ours):
-        return None
-    return sum(one.status == psutil.CONN_ESTABLISHED for one in ours)
 
 
 class Samples:
@@ -168,6 +154,7 @@ class Samples:
 def combined(samples: Sequence[Sample], start: int) -> Sample:
     """Several samples as one: means by weight, bytes in sum."""
     weight = sum(one.weight for one in samples)
+    counted = [(one.connections, one.weight) for one in samples if one.connections is not None]
 
     def mean(values: Iterable[float]) -> float:
         return sum(v * one.weight for v, one in zip(values, samples, strict=True)) / weight
@@ -178,7 +165,11 @@ def combined(samples: Sequence[Sample], start: int) -> Sample:
         cpu=mean(one.cpu for one in samples),
         memory=mean(one.memory for one in samples),
         disk=mean(one.disk for one in samples),
-        connections=mean(one.connections for one in samples),
+        connections=(
+            sum(number * times for number, times in counted) / sum(times for _, times in counted)
+            if counted
+            else None
+        ),
         bytes_in=sum(one.bytes_in for one in samples),
         bytes_out=sum(one.bytes_out for one in samples),
     )
@@ -203,9 +194,12 @@ def _point(sample: Sample) -> HostPoint:
 
 
 def _network() -> tuple[int, int]:
-    """Bytes received and sent by all interfaces since the host runs."""
-    counters = psutil.net_io_counters()
-    return (counters.bytes_recv, counters.bytes_sent) if counters else (0, 0)
+    """Bytes received and sent since the host runs, by all interfaces but the loopback, where a
+    byte counts on both sides and never leaves the host."""
+    loopback = {name for name, one in psutil.net_if_stats().items() if "loopback" in one.flags}
+    counters = psutil.net_io_counters(pernic=True)
+    outward = [one for name, one in counters.items() if name not in loopback]
+    return sum(one.bytes_recv for one in outward), sum(one.bytes_sent for one in outward)
 
 
 _decode = msgspec.json.Decoder(Sample).decode

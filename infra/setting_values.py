@@ -67,9 +67,22 @@ def host(text: str) -> str:
 
 
 def place(text: str) -> str:
-    """A folder, or a URL of one. Passwords do not belong there: fsspec has files for them."""
-    if "://" in text and urlsplit(text).password is not None:
+    """A folder, or a URL of one that the packages installed here can open; nothing is opened yet.
+    Passwords do not belong there: fsspec has files for them."""
+    if "://" not in text:
+        return text
+    if urlsplit(text).password is not None:
         raise ValueError("a folder, or a URL such as s3://bucket/folder without a password in it")
+    from fsspec import get_filesystem_class
+
+    for link in text.split("::"):  # fsspec chains URLs so
+        try:
+            get_filesystem_class(link.partition("://")[0])
+        except ImportError as error:
+            missing = getattr(error.__cause__, "name", None) or error
+            raise ValueError(f"the package {missing}, which is not installed") from None
+        except ValueError:
+            raise ValueError("a folder, or a URL such as s3://bucket/folder") from None
     return text
 
 

@@ -133,7 +133,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.host,
         "address to listen on; 0.0.0.0 for all, as in the container image",
     ),
-    Setting("PORT", "port", "8080", values.number(1, 65_535), "TCP port of API and dashboard"),
+    Setting("PORT", "port", "8080", values.number(1, 65_535), "TCP port of the API"),
     Setting(
         "ENVIRONMENT",
         "environment",

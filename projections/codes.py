@@ -18,22 +18,10 @@ from urllib.parse import quote
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import error_group
 from domain.error_group import ErrorDeleted, ErrorReported
 from domain.message import Recorded
+from projections.all_events import ALL_EVENTS
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 _CHANGE = """
@@ -74,6 +62,9 @@ of deleted errors and (key, flat array of code and number) to add; the prefix of
 
 _Sums = defaultdict[str, int]
 
+_Group = tuple[int, str]
+"""A stream, as the number that its id is, and its application."""
+
 
 class Codes(RedisReadModel):
     """Counts the occurrences of each code."""
@@ -81,54 +72,42 @@ class Codes(RedisReadModel):
     name = "codes"
     version = 1
     folds = frozenset({ErrorReported, ErrorDeleted})
-    ignores = (
-        (error_group.EVENTS - folds)
-        | app.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = (ALL_EVENTS - error_group.EVENTS) | error_group.MUTING | error_group.RESOLVING
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The command that brings this version from before `events` to after them.
 
         Raises Indigestible for an event that is neither folded nor ignored."""
-        counts: defaultdict[tuple[str, str], _Sums] = defaultdict(_sums)
-        deleted: dict[tuple[str, str], None] = {}
+        counts: defaultdict[_Group, _Sums] = defaultdict(_sums)
+        deleted: dict[_Group, None] = {}
         for recorded in events:
             match recorded.event:
                 case ErrorReported() as event:
-                    if event.occurrence.code is not None:
-                        group = _group(recorded), _app(event.app)
-                        counts[group][event.occurrence.code] += 1
+                    code = event.occurrence.code
+                    if code is not None:
+                        counts[recorded.stream_id.int, event.app][code] += 1
                 case ErrorDeleted() as event:
-                    group = _group(recorded), _app(event.app)
+                    group = recorded.stream_id.int, event.app
                     counts.pop(group, None)
                     deleted[group] = None
                 case event if type(event) not in self.ignores:
                     raise Indigestible(recorded, "codes neither folds nor ignores it")
         if not deleted and not counts:
             return []
-        change = ([part for group in deleted for part in group], _flat(counts))
+        change = ([key for group in deleted for key in _keys(group)], _flat(counts))
         packed = msgspec.msgpack.encode(change)
         return [("EVAL", _CHANGE, 1, keyspace.checkpoint, packed, keyspace.prefix)]
 
 
-def _flat(counts: Mapping[tuple[str, str], _Sums]) -> list[str | list[str | int]]:
+def _flat(counts: Mapping[_Group, _Sums]) -> list[str | list[str | int]]:
     """(key, codes and numbers) of what each error adds to itself and to its application."""
     apps: defaultdict[str, _Sums] = defaultdict(_sums)
     added: list[str | list[str | int]] = []
-    for (group, app_key), codes in counts.items():
+    for group, codes in counts.items():
+        group_key, app_key = _keys(group)
         for code, number in codes.items():
             apps[app_key][code] += number
-        added += (group, _alternating(codes))
+        added += (group_key, _alternating(codes))
     for app_key, codes in apps.items():
         added += (app_key, _alternating(codes))
     return added
@@ -142,8 +121,9 @@ def _alternating(codes: _Sums) -> list[str | int]:
     return [part for pair in codes.items() for part in pair]
 
 
-def _group(recorded: Recorded[Any]) -> str:
-    return f"group:{recorded.stream_id.hex}"
+def _keys(group: _Group) -> tuple[str, str]:
+    stream, app_id = group
+    return f"group:{stream:032x}", _app(app_id)
 
 
 @lru_cache(maxsize=4096)

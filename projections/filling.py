@@ -92,6 +92,22 @@ def fold_page(
     return Folded(request, tuple(writes))
 
 
+def joined(request: Request, pages: Iterable[Folded]) -> Folded:
+    """Pages that follow each other as the one that was asked for; up to the first failure."""
+    parts: list[tuple[Packed, ...]] = []
+    for page in pages:
+        if page.failure is not None:
+            return page
+        parts.append(page.writes)
+    if len(parts) == 1:
+        return Folded(request, parts[0])
+    return Folded(request, tuple(map(_together, *parts)))
+
+
+def _together(*parts: Packed) -> Packed:
+    return Packed(sum(part.count for part in parts), b"".join(part.commands for part in parts))
+
+
 def _fold(
     model: RedisReadModel, keyspace: Keyspace, events: Sequence[Recorded[Any]], kinds: set[Any]
 ) -> list[Write]:
@@ -172,7 +188,7 @@ def _next_size(folded: Folded) -> int:
     times as many, as the first events of a log are not like the others."""
     events = folded.request.end - folded.request.start
     fitting = PAGE_BYTES * events // max(folded.size, 1)
-    return max(FIRST_PAGE, min(fitting, 4 * events, LARGEST_PAGE))
+    return max(1, min(fitting, 4 * events, LARGEST_PAGE))
 
 
 def _write(client: redis.Redis, folded: Folded) -> None:

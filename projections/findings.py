@@ -40,7 +40,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     `stream_id` is whose it is, where it belongs to one error, key, rule, ...; `since` then is the
     position of the event since which the live value has been wrong, having been right before; None
     where that cannot be told: a sum over many, or a value that never was right. `last_event` is the
-    last event of that stream."""
+    last event of that stream. Both are None for what events of other streams have made too."""
 
     key: str
     field: str | None

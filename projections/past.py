@@ -74,15 +74,15 @@ class EventSource(Protocol):
     """What a builder needs of the log."""
 
     def events(self, after: int, limit: int) -> Sequence[Recorded[Any]]:
-        """The next events, without a hole."""
+        """The next events, without a hole; fewer than `limit` where they are large."""
         ...
 
     def named(self, after: int, until: int, names: Collection[str]) -> Sequence[Recorded[Any]]:
         """Those of the events up to `until` that have one of these names."""
         ...
 
-    def stream(self, stream_id: UUID, until: int) -> Iterable[Recorded[Any]]:
-        """One stream's events up to a position, oldest first."""
+    def stream_pages(self, stream_id: UUID, until: int) -> Iterable[Sequence[Recorded[Any]]]:
+        """One stream's events up to a position, oldest first, in pages."""
         ...
 
 
@@ -285,7 +285,7 @@ class Builder:
         """One stream is folded in pages too; in the end the checkpoint says what it is good for."""
         assert goal.stream is not None
         at = 0
-        for events in _pages(self._log.stream(goal.stream, goal.position), PAGE_EVENTS):
+        for events in self._log.stream_pages(goal.stream, goal.position):
             at = self._fold(goal, at, events, events[-1].position)
             self._go_on([goal])
         self._write(goal, at, [], goal.position)

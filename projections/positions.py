@@ -263,8 +263,12 @@ class Positions:
                             self._hear(message["data"])
             await asyncio.sleep(POLL_SECONDS)
 
-    def _hear(self, text: bytes) -> None:
-        channel, _, position = text.decode().rpartition(" ")
+    def _hear(self, news: bytes) -> None:
+        for line in news.decode().splitlines():
+            self._hear_of(line)
+
+    def _hear_of(self, line: str) -> None:
+        channel, _, position = line.rpartition(" ")
         name, _, version = channel.rpartition(".v")
         watched = self._watched.get(name)
         if channel == ACTIVE_CHANGED:

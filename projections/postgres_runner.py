@@ -165,7 +165,8 @@ class PostgresRunner:
     def _start_over(self, model: PostgresReadModel, found: Checkpoint | None) -> bool:
         """Empty a read model that has no checkpoint, one of an older version, or one ahead of the
         log (another log's)."""
-        log.info("building from the start", read_model=model.name, checkpoint=found)
+        if self._log.head():  # on the first start there is nothing to build
+            log.info("building from the start", read_model=model.name, checkpoint=found)
         if found is None:
             self._connection.execute(_BEGIN, (model.name,))
         return self._guarded(model, found or (0, 0), [(model.emptied_by, ())], 0)

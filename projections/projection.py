@@ -12,7 +12,7 @@ Every event of the catalog is either folded or ignored by name; a test holds tha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, LiteralString
 
 import msgspec
@@ -25,11 +25,15 @@ Write = tuple[str | bytes | int | float, ...]
 Statement = tuple[LiteralString, tuple[Any, ...]]
 """One SQL statement with its arguments; of a COPY ... FROM STDIN, what it is sent (bytes)."""
 
+Pages = Callable[[int, int], Iterator[Sequence[Recorded[Any]]]]
+"""Reads the log after a position and up to another, page by page."""
+
 ACTIVE = "errata:active"
 """Redis hash: read model name -> the version that is live."""
 
 POSITIONS = "errata:positions"
-"""Redis channel: "<name>.v<version> <position>" each time a read model moves on."""
+"""Redis channel: "<name>.v<version> <position>" each time a read model moves on; a line for each
+where several do at once."""
 
 CLEARING = -1
 """A checkpoint's value while its read model is being emptied, to be built from the start."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -67,7 +68,8 @@ class Stopped(msgspec.Struct, frozen=True):
 
 
 class _Change(NamedTuple):
-    """Writes for a read model whose checkpoint must be as expected, and where they bring it."""
+    """Writes for a read model whose checkpoint must be as expected, and where they bring it: 0
+    where they do not move it on."""
 
     keyspace: Keyspace
     expected: int | None
@@ -80,13 +82,20 @@ def stopped_key(keyspace: Keyspace) -> str:
     return f"{keyspace.prefix}stopped"
 
 
-def _moved(keyspace: Keyspace, page: Page, writes: Sequence[Write]) -> _Change:
-    """What brings a read model to the end of a page."""
-    # Whoever moves on says so, for it may have been another worker that stood still.
-    goes_on = ("DEL", stopped_key(keyspace))
-    checkpoint = ("SET", keyspace.checkpoint, page.end)
-    announce = ("PUBLISH", POSITIONS, f"{keyspace.name}.v{keyspace.version} {page.end}")
-    return _Change(keyspace, page.start, (*writes, goes_on, checkpoint, announce), page.end)
+def _moved_on(changes: Iterable[_Change]) -> list[Write]:
+    """What says that read models have moved on: a command of each kind for all of them together,
+    as most pages mean nothing to most read models but this."""
+    spaces = [(change.keyspace, change.reaches) for change in changes if change.reaches]
+    if not spaces:
+        return []
+    news = "\n".join(f"{space.name}.v{space.version} {reaches}" for space, reaches in spaces)
+    checkpoints = [part for space, reaches in spaces for part in (space.checkpoint, reaches)]
+    return [
+        # Whoever moves on says so, for it may have been another worker that stood still.
+        ("DEL", *(stopped_key(space) for space, _ in spaces)),
+        ("MSET", *checkpoints),
+        ("PUBLISH", POSITIONS, news),
+    ]
 
 
 class Runner:
@@ -167,7 +176,7 @@ class Runner:
         # Most pages hold nothing but what most read models ignore.
         kinds = {type(recorded.event) for recorded in events}
         changes = [
-            _moved(keyspace, page, ())
+            _Change(keyspace, page.start, (), page.end)
             if kinds <= self._models[keyspace].ignores
             else self._fold(keyspace, page)
             for keyspace in keyspaces
@@ -186,7 +195,7 @@ class Runner:
                 return self._fold(keyspace, Page(page.start, bad.position - 1, before))
             self._stop(keyspace, bad.position, str(bad.event_id), reason)
             return None
-        return _moved(keyspace, page, writes)
+        return _Change(keyspace, page.start, writes, page.end)
 
     def _culprit(
         self, keyspace: Keyspace, page: Page, error: Exception
@@ -229,9 +238,9 @@ class Runner:
             if not current:
                 return ()
             pipeline.multi()
-            for change in current:
-                for write in change.writes:
-                    pipeline.execute_command(*write)  # type: ignore[no-untyped-call]
+            folded = chain.from_iterable(change.writes for change in current)
+            for write in chain(folded, _moved_on(current)):
+                pipeline.execute_command(*write)  # type: ignore[no-untyped-call]
             try:
                 pipeline.execute()
             except redis.WatchError:
@@ -263,7 +272,8 @@ class Runner:
         worker that was frozen in the middle cannot delete what another has begun to build.
         """
         if position != CLEARING:
-            log.info("building from the start", read_model=keyspace.name, position=position)
+            if self._log.head():  # on the first start there is nothing to build
+                log.info("building from the start", read_model=keyspace.name, position=position)
             self.announce_versions()
             return self._alone(keyspace, position, ("SET", keyspace.checkpoint, CLEARING))
         kept = keyspace.checkpoint.encode()

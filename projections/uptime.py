@@ -17,22 +17,10 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import service
 from domain.message import Recorded
 from domain.service import (
+    CACHE,
     DATABASE,
     ERRATA,
     ServiceRecovered,
@@ -40,6 +28,7 @@ from domain.service import (
     ServiceWatched,
     ServiceWentDown,
 )
+from projections.all_events import ALL_EVENTS
 from projections.downtimes import MONTH, SHOWN, Downtime, Uptime, union, uptime
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
@@ -53,19 +42,7 @@ class ServiceUptime(RedisReadModel):
     name = "uptime"
     version = 1
     folds = service.EVENTS
-    ignores = (
-        error_group.EVENTS
-        | app.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = ALL_EVENTS - service.EVENTS
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.
@@ -104,9 +81,17 @@ class UptimeQueries:
     async def of_errata(self, now: datetime) -> Uptime:
         """The uptime of all of Errata: it is down while it does not run, or its database does not
         answer. Watched since the first heartbeat."""
-        found = await self._load((ERRATA, DATABASE), now)
-        since, own = found[ERRATA]
-        return uptime(since, union([*own, *found[DATABASE][1]]), now)
+        return await self._together((ERRATA, DATABASE), now)
+
+    async def of_answers(self, now: datetime) -> Uptime:
+        """The uptime of the answers to reads, which need Redis too. Watched like Errata."""
+        return await self._together((ERRATA, DATABASE, CACHE), now)
+
+    async def _together(self, services: Sequence[str], now: datetime) -> Uptime:
+        """Services that are down while any of them is, watched since the first one was."""
+        found = await self._load(services, now)
+        since, _ = found[services[0]]
+        return uptime(since, union(one for _, known in found.values() for one in known), now)
 
     async def _load(
         self, services: Sequence[str], now: datetime

@@ -17,8 +17,8 @@ from api.history_schemas import AuditBody, AuditEventBody, entry_fields
 from api.query import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT, Parameters, parameters
 from api.reading import min_position
 from api.routes.audit_described import LIST_EVENTS, MAX_POSITION, ORDERS
-from domain.catalog import EVENTS, KINDS
-from domain.history import KIND_OF_EVENT, AuditEntry, Wanted, names_wanted
+from domain.catalog import EVENTS
+from domain.history import KIND_OF_EVENT, KIND_WORDS, AuditEntry, Wanted, names_wanted
 
 _CURSOR = re.compile(r"p([0-9]{1,18})")
 
@@ -50,13 +50,14 @@ async def list_events(request: Call) -> Answer:
 
 
 def _wanted(request: Call, read: Parameters) -> Wanted:
-    kind = read.one_of("kind", tuple(sorted(KINDS)))
+    kind = read.one_of("kind", tuple(sorted(KIND_WORDS)))
     name = read.one_of("name", tuple(sorted(EVENTS)))
     since, until = read.time("since"), read.time("until")
     if since is not None and until is not None and since > until:
         read.wrong("since", "must not be later than until")
     before = read.integer("before", 0, MAX_POSITION, MAX_POSITION)
-    return Wanted(
+    position = read.integer("position", 1, MAX_POSITION, 0)
+    wanted = Wanted(
         stream_id=read.uuid("stream"),
         names=names_wanted(kind, name),
         actor=read.text("actor"),
@@ -67,6 +68,7 @@ def _wanted(request: Call, read: Parameters) -> Wanted:
         after=read.integer("after", 0, MAX_POSITION, 0),
         before=before,
     )
+    return wanted.at(position or None)
 
 
 def _reached(cursor: str | None) -> int | None:

@@ -17,7 +17,8 @@ from api.operations import (
     moment,
     text,
 )
-from domain.catalog import EVENTS, KINDS
+from domain.catalog import EVENTS
+from domain.history import KIND_WORDS
 from domain.permissions import Permission
 
 ORDERS = ("desc", "asc")
@@ -44,8 +45,8 @@ _EVENT: dict[str, Any] = {
 }
 
 
-def _position(name: str, description: str) -> Parameter:
-    schema = {"type": "integer", "minimum": 0, "maximum": MAX_POSITION}
+def _position(name: str, description: str, least: int = 0) -> Parameter:
+    schema = {"type": "integer", "minimum": least, "maximum": MAX_POSITION}
     return Parameter(name, schema, description, 42)
 
 
@@ -67,7 +68,7 @@ LIST_EVENTS = Operation(
         CURSOR,
         choice("order", ORDERS, "Newest first (desc), or oldest first.", "desc"),
         Parameter("stream", {"type": "string", "format": "uuid"}, "Only this stream's.", None),
-        choice("kind", tuple(sorted(KINDS)), "Only streams of this kind.", "api_key"),
+        choice("kind", tuple(sorted(KIND_WORDS)), "Only streams of this kind.", "api_key"),
         choice("name", tuple(sorted(EVENTS)), "Only events of this name.", "ApiKeyRevoked"),
         text("actor", "Only what this one did: `member:<id>`, `key:<id>`, `system:<part>`.", None),
         text("app", "Only what is about this application.", "default"),
@@ -76,6 +77,7 @@ LIST_EVENTS = Operation(
         moment("until", "Recorded at this time or earlier."),
         _position("after", "Only positions above this one."),
         _position("before", "Only positions below this one."),
+        _position("position", "Only this position.", 1),
         MIN_POSITION,
     ),
     replies={

@@ -14,7 +14,8 @@ _RULES = (
     "`body_text` within `timeout` seconds, or an address (tcp://host:port), which has to accept "
     "a connection. It is looked at every `interval` seconds by one process; two failed looks in "
     "a row are a downtime. Private and loopback addresses are refused at the time of the look, "
-    "unless ALLOW_PRIVATE_TARGETS=on; redirects are not followed."
+    "unless ALLOW_PRIVATE_TARGETS=on: the check is `unknown` then, and `reason` says so. Redirects "
+    "are not followed."
 )
 
 _URL: dict[str, Any] = {

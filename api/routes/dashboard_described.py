@@ -47,7 +47,9 @@ LIST_DASHBOARD_ERRORS = Operation(
     without_key=True,
     description=(
         "Newest first, with everything that was sent. `hasMore` is exact. What is stamped up to "
-        "five minutes ahead counts as of now. Occurrences of deleted errors are not shown."
+        "five minutes ahead counts as of now. Occurrences of deleted errors are not shown; as of a "
+        "moment (`as_of`), those of errors deleted later are. What retention has removed is gone "
+        "from the past as well."
     ),
     parameters=(
         _APP_ID,
@@ -72,6 +74,7 @@ LIST_DASHBOARD_ERRORS = Operation(
     ),
     replies={200: Reply("A page.", DashboardErrorsBody, enveloped=False, example=ERRORS_EXAMPLE)},
     failures=(400,),
+    as_of=AsOf(("occurrences",)),
 )
 
 GET_DASHBOARD_ERROR = Operation(
@@ -90,6 +93,7 @@ GET_DASHBOARD_ERROR = Operation(
         )
     },
     failures=(400, 404),
+    as_of=AsOf(("occurrences",)),
 )
 
 GET_DASHBOARD_TRENDS = Operation(
@@ -123,7 +127,7 @@ GET_DASHBOARD_TRENDS = Operation(
         200: Reply("The trend.", DashboardTrendsBody, enveloped=False, example=TRENDS_EXAMPLE)
     },
     failures=(400,),
-    as_of=AsOf(("dashboard_trends",)),
+    as_of=AsOf(("dashboard_trends", "occurrences")),
 )
 
 LIST_DASHBOARD_CODES = Operation(

@@ -31,6 +31,7 @@ _DEGRADED = {
 GET_HEALTH = Operation(
     summary="How all parts are",
     tag="health",
+    description="All are asked at once; one that has not answered after a second is down.",
     replies={
         200: Reply("All parts are up.", HealthBody, enveloped=False, example=HEALTH),
         503: Reply("A part is down.", HealthBody, enveloped=False, example=_DEGRADED),

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.files import MEDIA_TYPES
 from api.history_schemas import HistoryBody
-from api.operations import CURSOR, LIMIT, MIN_POSITION, Operation, Reply
+from api.operations import CURSOR, LIMIT, MIN_POSITION, AsOf, Operation, Reply
 from domain.permissions import Permission
 
 _ENTRY: dict[str, Any] = {
@@ -50,6 +50,7 @@ def history_of(what: str, tag: str, permission: Permission, note: str = "") -> O
             )
         },
         failures=(400, 404, 503),
+        as_of=AsOf(),
     )
 
 

@@ -9,7 +9,6 @@ from litestar import get, post
 
 from api.answers import Answer, plain
 from api.call import Call
-from api.decompression import plain_body
 from api.failures import BadRequest
 from api.ingest import read_batch, to_commands
 from api.ingest_schemas import AcceptedBody, IngestEvent, IngestTestBody
@@ -31,7 +30,7 @@ _TURN = 50
 @post("/v1/ingest", status_code=200, opt={"operation": INGEST})
 async def ingest(request: Call) -> Answer:
     """Read, check whose events they are, commit them all or none."""
-    body = await plain_body(request, MAX_BATCH_BODY)
+    body = await request.json_body(MAX_BATCH_BODY)
     if len(body) > _LARGE:
         events = await asyncio.to_thread(read_batch, body)
     else:

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from api.ingest_schemas import EXAMPLE, AcceptedBody, IngestRequest, IngestTestBody
-from api.operations import MIN_POSITION, Body, Operation, Parameter, Reply
+from api.operations import MIN_POSITION, Body, Operation, Reply
 from domain.permissions import Permission
-
-CONTENT_ENCODING = Parameter(
-    "Content-Encoding",
-    {"type": "string", "enum": ["gzip", "deflate", "br", "zstd", "identity"]},
-    "How the body is compressed.",
-    None,
-    where="header",
-)
 
 INGEST = Operation(
     summary="Send a batch of events",
@@ -25,7 +17,6 @@ INGEST = Operation(
         "of the key; a key of all applications may send for any one of them. Errors are grouped "
         "by `code` where one is given, else by type, message and stack trace."
     ),
-    parameters=(CONTENT_ENCODING,),
     body=Body(IngestRequest, {"batch": EXAMPLE}),
     replies={
         200: Reply(

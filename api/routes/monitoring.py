@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import cast
 
 from litestar import get
@@ -82,7 +84,7 @@ async def get_uptime(request: Call) -> Answer:
 
 
 async def _performance(request: Call) -> Computed:
-    uptime = await _uptime(request, ERRATA)
+    uptime = await _known(request, request.container.monitoring.uptime.of_answers)
     body = performance_body(await request.container.monitoring.requests.recent(), uptime)
     return Computed(encode_json(body), settled=body.performance_score is not None)
 
@@ -112,22 +114,26 @@ async def _metrics(request: Call, timeframe: Timeframe) -> Computed:
 
 
 async def _service_uptime(request: Call, service: str, name: str) -> Computed:
-    uptime = await _uptime(request, name)
+    uptimes = request.container.monitoring.uptime
+
+    async def ask(now: datetime) -> Uptime:
+        # A part that is not seen when Errata is not there does not answer for the database, too.
+        if service == ERRATA:
+            return await uptimes.of_errata(now)
+        return (await uptimes.of([name], now))[name]
+
+    uptime = await _known(request, ask)
     if uptime.watched_since is None and not uptime.recent and name != ERRATA:
         raise NotFound("nobody watches such a service")
     body = encode_json(uptime_body(service, uptime, request.container.clock()))
     return Computed(body, settled=uptime.watched_since is not None)
 
 
-async def _uptime(request: Call, name: str) -> Uptime:
-    found = await _ask(request, name)
+async def _known(request: Call, ask: Callable[[datetime], Awaitable[Uptime]]) -> Uptime:
+    """An uptime as of now. Nothing at all may mean that Redis was emptied a moment ago: that is no
+    answer."""
+    found = await ask(request.container.clock())
     if found.watched_since is None:
-        # Nothing at all may mean that Redis was emptied a moment ago: that is no answer.
         await caught_up(request, UPTIME)
-        found = await _ask(request, name)
+        found = await ask(request.container.clock())
     return found
-
-
-async def _ask(request: Call, name: str) -> Uptime:
-    uptime, now = request.container.monitoring.uptime, request.container.clock()
-    return await uptime.of_errata(now) if name == ERRATA else (await uptime.of([name], now))[name]

@@ -101,10 +101,10 @@ GET_PERFORMANCE = Operation(
         "Of the requests of the last five minutes, all processes together, up to two seconds "
         "late; those to /health, /metrics and /docs do not count. `avg_response_time` is in "
         "milliseconds, `error_rate_percent` the share of 5xx. `availability_percent` is the share "
-        "of the last 30 days (or of the time since the first start) in which Errata ran and its "
-        "database answered. `performance_score` is 10 x availability x (1 - error rate) x "
-        "1 / (1 + mean time / 2 s), shares from 0 to 1. What is not known is null: without "
-        "requests all but the availability."
+        "of the last 30 days (or of the time since the first start) in which Errata ran, and "
+        "PostgreSQL and Redis answered: without Redis there are no reads. `performance_score` is "
+        "10 x availability x (1 - error rate) x 1 / (1 + mean time / 2 s), shares from 0 to 1. "
+        "What is not known is null: without requests all but the availability."
     ),
     parameters=(MIN_POSITION,),
     replies={200: Reply("The performance.", PerformanceBody, example=_PERFORMANCE)},
@@ -122,7 +122,7 @@ LIST_SERVICES = Operation(
         "A look that is older than 45 s (a check: than two intervals and its timeout) makes a "
         "service `unknown`. One failed look makes it `unhealthy`; two in a row are a downtime, "
         "from the first of them. `uptime_percent` is that of the last 30 days; that of the "
-        "scheduler is that of Errata. Checks that are switched off do not count in "
+        "scheduler is the time in which Errata ran. Checks that are switched off do not count in "
         "`overall_health`."
     ),
     parameters=(MIN_POSITION,),
@@ -139,9 +139,10 @@ GET_METRICS = Operation(
         "`active_connections` are means over the timeframe, `network_io` is in bytes during it, "
         "`requests_per_minute` is the API's mean over it; all from `since` on, where Errata has "
         "not been watching for that long. `active_connections` are the open connections to the "
-        "API's port, or those to PostgreSQL where the API does not run on that host. `series` "
-        "has up to 121 points: of 30 s for 1h, 3 min for 6h, 15 min for 24h, 2 h for 7d, 6 h "
-        "for 30d; percentages are means, bytes sums. Before the first sample all is null."
+        "API, in all its processes on all hosts, null where none has told of any; `network_io` "
+        "leaves out what stays on the host. `series` has up to 121 points: of 30 s for 1h, "
+        "3 min for 6h, 15 min for 24h, 2 h for 7d, 6 h for 30d; percentages are means, bytes "
+        "sums. Before the first sample all is null."
     ),
     parameters=(
         Parameter(

@@ -60,7 +60,7 @@ def _body(recorded: Recorded[ErrorReported], stack: msgspec.Raw) -> OccurrenceBo
         id=recorded.event_id,
         error_id=recorded.stream_id,
         number=event.count,
-        event_id=occurrence.event_id,
+        event_id=occurrence.event_id or str(recorded.event_id),
         timestamp=occurrence.timestamp,
         recorded_at=recorded.recorded_at,
         message=occurrence.message,

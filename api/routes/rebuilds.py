@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from api.answers import Answer, encode_json, success
 from api.call import Call
 from api.event_stream import EventStream, event
+from api.failures import BadRequest
 from api.form import Form
 from api.rebuild_schemas import (
     DifferingKey,
@@ -58,11 +59,16 @@ async def request_rebuild(request: Call) -> Answer:
     """Ask for a rebuild; a worker carries it out."""
     request.auth.require_all_apps()
     form = Form(await request.json_body())
-    names, expect_same = _names(form, request.container.rebuilds), form.flag("expect_same")
+    rebuilds = request.container.rebuilds
+    names, every = _names(form, rebuilds), form.flag("all") is True
+    expect_same = form.flag("expect_same")
     form.check()
-    rebuild = await request.container.rebuilds.request(
+    if bool(names) == every:
+        # A misspelt field must not rebuild everything.
+        raise BadRequest.field("read_models", 'must be given, or "all": true in its place')
+    rebuild = await rebuilds.request(
         request.container.new_id(),
-        names or request.container.rebuilds.names,
+        names or rebuilds.names,
         by=request.auth.actor,
         at=request.container.clock(),
         expect_same=expect_same is True,
@@ -72,9 +78,9 @@ async def request_rebuild(request: Call) -> Answer:
 
 @post("/admin/rebuilds/rollback", opt={"operation": ROLL_BACK})
 async def roll_back(request: Call) -> Answer:
-    """Ask for the versions before the last rebuilds."""
+    """Ask for the versions before the last rebuilds. No body is the same as an empty one."""
     request.auth.require_all_apps()
-    form = Form(await request.json_body())
+    form = Form(await request.json_body() or b"{}")
     rebuilds = request.container.rebuilds
     names = _names(form, rebuilds)
     form.check()
@@ -137,7 +143,7 @@ async def _found(request: Call) -> Rebuild:
 
 
 def _names(form: Form, rebuilds: Rebuilds) -> Sequence[str]:
-    """The read models that are wanted; none stands for all."""
+    """The read models that are named."""
     names: Sequence[str] | UnsetType = form.texts("read_models")
     if names is UNSET or isinstance(names, UnsetType):
         return ()

@@ -113,7 +113,7 @@ REQUEST_REBUILD = Operation(
     body=Body(
         RebuildRequest,
         {
-            "all": {},
+            "all": {"all": True},
             "some": {"read_models": ["error_groups", "stats"]},
             "a check": {"read_models": ["error_groups"], "expect_same": True},
         },

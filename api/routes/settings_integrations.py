@@ -15,6 +15,7 @@ from api.form import Form
 from api.reading import caught_up, up_to_date
 from api.routes.settings_integrations_described import (
     CONFIGURE_INTEGRATION,
+    GET_INTEGRATION,
     LIST_INTEGRATIONS,
     TEST_INTEGRATION,
 )
@@ -53,6 +54,19 @@ async def list_integrations(request: Call) -> Answer:
         found = await request.container.integrations.all()
     body = IntegrationListBody([_shown(name, one) for name, one in found.items()])
     return success(encode_json(body))
+
+
+@get("/settings/integrations/{integration:str}", opt={"operation": GET_INTEGRATION})
+async def get_integration(request: Call) -> Answer:
+    """One of them, configured or not, with its secrets masked."""
+    request.auth.require_all_apps()
+    name = _name(request)
+    await up_to_date(request, INTEGRATIONS)
+    found = await request.container.integrations.one(name)
+    if not found.sealed:
+        await caught_up(request, INTEGRATIONS)
+        found = await request.container.integrations.one(name)
+    return success(encode_json(_shown(name, found)))
 
 
 @put("/settings/integrations/{integration:str}", opt={"operation": CONFIGURE_INTEGRATION})

@@ -73,6 +73,17 @@ LIST_INTEGRATIONS = Operation(
     as_of=AsOf(("integrations",)),
 )
 
+GET_INTEGRATION = Operation(
+    summary="Get an integration",
+    tag="settings",
+    permission=Permission.ADMIN,
+    description="Configured or not. Secrets are shown as `****`.",
+    parameters=(MIN_POSITION,),
+    replies={200: Reply("The integration.", IntegrationBody, example=_SLACK)},
+    failures=(400, 404),
+    as_of=AsOf(("integrations",)),
+)
+
 CONFIGURE_INTEGRATION = Operation(
     summary="Configure an integration",
     tag="settings",
@@ -82,7 +93,7 @@ CONFIGURE_INTEGRATION = Operation(
         "channel. `email`: smtp_server, from_email, to, username, password, tls (starttls, tls, "
         "none). `webhook`: url, and a secret that signs the time and the body with HMAC-SHA256 in "
         "`X-Errata-Timestamp` and `X-Errata-Signature`. Each may be an `apprise_url` instead; "
-        "`sms` always is. The whole is encrypted before it is stored."
+        "`sms` always is. Other fields are refused. The whole is encrypted before it is stored."
     ),
     body=Body(IntegrationRequest, {name: {"config": config} for name, config in _CONFIGS.items()}),
     replies={200: Reply("The integration.", IntegrationBody, example=_EMAIL, position=True)},
@@ -99,5 +110,5 @@ TEST_INTEGRATION = Operation(
         "ALLOW_PRIVATE_TARGETS is on. 409: not configured."
     ),
     replies={200: Reply("The integration.", IntegrationBody, example=_SLACK, position=True)},
-    failures=(404, 409),
+    failures=(400, 404, 409),
 )

@@ -9,7 +9,6 @@ from litestar import delete, get, post
 
 from api.answers import Answer, Problem, plain
 from api.call import Call
-from api.decompression import plain_body
 from api.failures import BadRequest
 from api.query import Parameters, parameters
 from api.reading import SOURCE_MAPS, caught_up, up_to_date
@@ -73,13 +72,14 @@ async def delete_source_maps(request: Call) -> Answer:
     command = DeleteSourceMaps(app=app, app_version=version)
     committed = await request.container.store.execute(command, request.context)
     count = sum(one.event.count for one in committed.events)
-    message = f"{count} source maps of version {version} deleted"
+    maps = "source map" if count == 1 else "source maps"
+    message = f"{count} {maps} of version {version} deleted"
     return plain(SourceMapsDeletedBody(message=message, deleted=count), position=committed.position)
 
 
 async def _upload(request: Call, read: Callable[[bytes], Uploads]) -> Answer:
     app = await _app(request, Parameters(parameters(request.scope["query_string"])))
-    uploads = await asyncio.to_thread(read, await plain_body(request, MAX_UPLOAD))
+    uploads = await asyncio.to_thread(read, await request.json_body(MAX_UPLOAD))
     packed = await _packed(request, uploads)
     # The texts first: an event never names a map that is not there.
     for one in packed:

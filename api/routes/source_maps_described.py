@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from api.operations import MIN_POSITION, Body, Operation, Parameter, Reply, text
-from api.routes.ingest_described import CONTENT_ENCODING
 from api.source_map_schemas import (
     SourceMapBatchRequest,
     SourceMapListBody,
@@ -36,7 +35,7 @@ UPLOAD_SOURCE_MAP = Operation(
     tag="source maps",
     permission=Permission.INGEST,
     description=_RULES,
-    parameters=(_APP_ID, CONTENT_ENCODING),
+    parameters=(_APP_ID,),
     body=Body(
         SourceMapRequest,
         {"map": {"appVersion": "1.0.0", "fileName": "app.min.js", "sourceMap": _MAP}},
@@ -62,7 +61,7 @@ UPLOAD_SOURCE_MAPS = Operation(
     tag="source maps",
     permission=Permission.INGEST,
     description=f"1 to 20 maps, kept together or not at all. {_RULES}",
-    parameters=(_APP_ID, CONTENT_ENCODING),
+    parameters=(_APP_ID,),
     body=Body(
         SourceMapBatchRequest,
         {

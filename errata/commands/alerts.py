@@ -17,7 +17,7 @@ from errata.commands.common import (
     say,
     services,
 )
-from errata.commands.past import MOMENT
+from errata.commands.moments import MOMENT
 
 if TYPE_CHECKING:
     from api.trial_schemas import ExplanationBody, OutcomeBody, PreviewBody

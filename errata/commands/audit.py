@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -20,6 +19,7 @@ from errata.commands.common import (
     services,
 )
 from errata.commands.entries import follow_lines, trail_lines
+from errata.commands.moments import TIME
 
 if TYPE_CHECKING:
     from domain.history import Wanted
@@ -45,52 +45,38 @@ output_option = click.option(
 )
 
 
-class Moment(click.ParamType[datetime]):
-    """A date and time (UTC unless it says otherwise)."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """The moment meant by the text; fails the command for text that means none."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail("expected a date or time such as 2030-01-31T12:00:00Z", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def filtered(command: F) -> F:
     """The options that choose events."""
     for option in (
+        click.option("--position", type=click.IntRange(1), help="Only this position."),
         click.option("--before", type=click.IntRange(0), help="Only positions below this one."),
         click.option("--after", type=click.IntRange(0), help="Only positions above this one."),
-        click.option("--until", type=Moment(), help="Recorded at this time or earlier."),
-        click.option("--since", type=Moment(), help="Recorded at this time or later."),
+        click.option("--until", type=TIME, help="Recorded at this time or earlier."),
+        click.option("--since", type=TIME, help="Recorded at this time or later, or 24h ago."),
         click.option("--request", "correlation_id", help="Only what belongs to this request."),
         click.option("--app", help="Only what is about this application."),
         click.option("--actor", help="Only what this one did: member:ID, key:ID, system:PART."),
         click.option("--name", help="Only events of this name, such as ApiKeyRevoked."),
-        click.option("--kind", help="Only streams of this kind, such as api_key."),
+        click.option("--kind", help="Only streams of this kind, such as api_key or key."),
         click.option("--stream", type=click.UUID, help="Only this stream."),
     ):
         command = option(command)
     return command
 
 
-def wanted_of(stream: UUID | None, kind: str | None, name: str | None, **rest: Any) -> Wanted:
+def wanted_of(
+    stream: UUID | None, kind: str | None, name: str | None, position: int | None, **rest: Any
+) -> Wanted:
     """What the options choose. Raises click.BadParameter for a kind or name that there is not."""
-    from domain.catalog import EVENTS, KINDS
-    from domain.history import Wanted, names_wanted
+    from domain.catalog import EVENTS
+    from domain.history import KIND_WORDS, Wanted, names_wanted
 
-    for option, value, known in (("--kind", kind, KINDS), ("--name", name, EVENTS)):
+    for option, value, known in (("--kind", kind, KIND_WORDS), ("--name", name, EVENTS)):
         if value is not None and value not in known:
             raise click.BadParameter(f"{option} must be one of {', '.join(sorted(known))}.")
     after = rest.pop("after") or 0
-    return Wanted(stream_id=stream, names=names_wanted(kind, name), after=after, **rest)
+    names = names_wanted(kind, name)
+    return Wanted(stream_id=stream, names=names, after=after, **rest).at(position)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +18,10 @@ REFUSED = 1
 USAGE = 2
 AWAY = 3
 TAKEN = 4
+
+_WIDE = 200
+_WHOLE = ("Id", "Error")
+"""Columns of ids."""
 
 data_dir_option = click.option(
     "--data-dir",
@@ -98,18 +102,49 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Rows for people, on stdout."""
+    """Rows for people, on stdout. Ids stay whole, to be copied: where the terminal is too narrow
+    for a table that has them, each row becomes a block, all that follows its id below that."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    width = sum(max(map(len, column)) + 2 for column in zip(columns, *texts, strict=True)) - 2
+    named = next((n for n, column in enumerate(columns, 1) if column in _WHOLE), 0)
+    if named and width > terminal_width():
+        print_blocks(_as_block(columns, row, named) for row in texts)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else 200  # not a terminal: do not fold at 80
-    Console(width=width).print(table)
+    for row in texts:
+        table.add_row(*map(Text, row))
+    Console(width=terminal_width()).print(table)
+
+
+def _as_block(columns: Sequence[str], row: Sequence[str], named: int) -> tuple[str, list[str]]:
+    """The first `named` cells of a row, and the rest with its titles."""
+    told = [f"{title}: {cell}" for title, cell in zip(columns, row, strict=True) if cell]
+    return "  ".join(row[:named]), [", ".join(told[named:])]
+
+
+def print_blocks(blocks: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """Things for people, on stdout: of each a line, and its details indented below. Words stay
+    whole where they can; ids do."""
+    from textwrap import wrap
+
+    for line, details in blocks:
+        click.echo(line)
+        for detail in details:
+            folded = wrap(detail, terminal_width() - 4, break_on_hyphens=False)
+            click.echo("\n".join(f"    {one}" for one in folded))
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; of a file, so many that hardly anything is folded."""
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns if sys.stdout.isatty() else _WIDE
 
 
 def explain(error: Exception) -> Failure | None:
@@ -147,6 +182,7 @@ def explain(error: Exception) -> Failure | None:
         psycopg.OperationalError: AWAY,
         psycopg.Error: REFUSED,
         RedisError: AWAY,
+        OSError: REFUSED,
     }
     line = " ".join(str(error).split())
     if isinstance(error, CannotListen):

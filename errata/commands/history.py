@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -13,19 +11,19 @@ from errata.commands.audit import opened_log, output_option, write
 from errata.commands.common import (
     data_dir_option,
     json_option,
+    print_blocks,
     print_json,
-    print_table,
+    terminal_width,
 )
-from errata.commands.entries import as_object, changes_text
+from errata.commands.entries import as_object, history_blocks
 
-if TYPE_CHECKING:
-    from domain.history import Entry
-
-KINDS = ("error", "rule", "incident", "key", "member", "integration", "app", "check")
+_WORDS = ("error", "rule", "incident", "key", "member", "integration", "app", "check")
+_KINDS = ("error_group", "alert_rule", "api_key", "team")
+"""What some of them are called in the audit trail."""
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", metavar="KIND", type=click.Choice((*_WORDS, *_KINDS)))
 @click.argument("identity", metavar="ID")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
 @click.option(
@@ -45,7 +43,8 @@ def history(
 ) -> None:
     """Show what happened to a thing, newest first: when, who, from where, and what it changed.
 
-    KIND is error, rule, incident, key, member, integration, app or check; deleted ones too.
+    KIND is error, rule, incident, key, member, integration, app or check; deleted ones too. Ids of
+    who did it and of the request are shortened: --json and files hold them whole.
 
     \b
     Examples:
@@ -54,10 +53,10 @@ def history(
       errata history app shop --format csv --output shop.csv
     """
     from domain.failures import NotFound
-    from domain.history import SUBJECTS
+    from domain.history import subject_of
     from infra.history import history_export, history_page
 
-    subject = SUBJECTS[kind](identity)
+    subject = subject_of(kind, identity)
     with opened_log(data_dir) as (_, log):
         if form is not None or output is not None:
             write(history_export(log, subject, form or "ndjson"), output)  # type: ignore[arg-type]
@@ -68,17 +67,4 @@ def history(
     if as_json:
         print_json([as_object(entry) for entry in entries])
     else:
-        columns = ("Position", "When (UTC)", "What", "Who", "From", "Changes")
-        print_table(columns, [_cells(entry) for entry in entries])
-
-
-def _cells(entry: Entry) -> tuple[object, ...]:
-    one, context = entry.recorded, entry.recorded.context
-    return (
-        one.position,
-        f"{one.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-        one.name,
-        context.actor,
-        f"{context.correlation_id} {context.address or ''}".strip(),
-        changes_text(entry),
-    )
+        print_blocks(history_blocks(entries, terminal_width()))

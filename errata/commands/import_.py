@@ -48,7 +48,7 @@ def import_lines(file: IO[bytes], app_id: str | None, data_dir: Path | None, as_
     """
     import asyncio
 
-    from errata.restoring import is_export
+    from infra.restoring import is_export
 
     if is_export(_beginning(file)):
         return _restore(file, app_id, data_dir, as_json)
@@ -69,8 +69,8 @@ def _beginning(file: IO[bytes]) -> bytes:
 
 
 def _restore(file: IO[bytes], app_id: str | None, data_dir: Path | None, as_json: bool) -> int:
-    from errata.restoring import restore
     from infra.audit_check import check
+    from infra.restoring import restore
 
     if app_id is not None:
         raise click.BadParameter("--app cannot change the events of an exported log.")

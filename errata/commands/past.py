@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,51 +18,17 @@ from errata.commands.common import (
     say,
     services,
 )
+from errata.commands.moments import MOMENT
 
 if TYPE_CHECKING:
     from api.past_ports import Building, Moment
     from projections.differences import Differences
 
-_AGO = re.compile(r"(\d{1,6})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _WHAT = ("stats", "errors", "trends", "codes", "rules", "incidents", "keys", "team", "uptime")
 _CHANGES = ("new", "gone", "resolved", "regressed", "reopened", "more")
 _MESSAGE = 100
 _NESTED = "."
 """Between the names of a field and of a field in it."""
-
-
-class MomentType(click.ParamType[int | datetime]):
-    """A time (RFC 3339; without an offset it is UTC), how long ago, or a position of the log."""
-
-    name = "moment"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | datetime:
-        """The moment that a text names."""
-        if isinstance(value, int | datetime):
-            return value
-        text = str(value).strip()
-        if text == "now":
-            return datetime.now(UTC)
-        if text.isdecimal() and len(text) < 19:
-            return int(text)
-        if ago := _AGO.fullmatch(text):
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(
-                f"{text!r} is no moment: give 2025-08-29T12:00:00Z, 2025-08-29, now, 24h (so long "
-                "ago), or a position of the log",
-                param,
-                ctx,
-            )
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-MOMENT = MomentType()
 
 
 @click.command(name="as-of")
@@ -109,7 +74,7 @@ def as_of(
 
 @click.command()
 @click.argument("first", metavar="FROM", type=MOMENT)
-@click.argument("second", metavar="TO", type=MOMENT, default="now")
+@click.argument("second", metavar="[TO]", type=MOMENT, default="now")
 @click.option("--limit", type=click.IntRange(1, 100), default=10, help="Errors of each change.")
 @data_dir_option
 @json_option
@@ -209,6 +174,9 @@ def _show_differences(found: Differences, limit: int) -> None:
     if rows:
         click.echo()
         print_table(("Change", "Error", "App", "Before", "After", "Message"), rows)
+    for kind, change in changes:
+        if (left := change.count - len(change.errors[:limit])) > 0:
+            click.echo(f"{kind}: and {left:,} more")
 
 
 def _field(entry: Any, path: str) -> Any:

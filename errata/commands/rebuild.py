@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,7 @@ _SHOWN_KEYS = 10
 @click.option("--rollback", is_flag=True, help="Make live again what was live before.")
 @click.option("--cancel", type=click.UUID, metavar="ID", help="Give up a rebuild.")
 @click.option("--list", "list_all", is_flag=True, help="Show versions and the last rebuilds.")
-@click.option("--no-wait", is_flag=True, help="Only ask for it; a worker must be running.")
+@click.option("--no-wait", is_flag=True, help="Only ask; a worker does it, now or once one runs.")
 @data_dir_option
 @json_option
 def rebuild(
@@ -77,6 +77,8 @@ def rebuild(
     """
     from errata.asking import ask_for_rebuild, ask_for_rollback, ask_to_cancel, known
 
+    if rollback and expect_same:
+        raise click.UsageError("--expect-same is not for --rollback: nothing is compared.")
     names = _named(read_models, every=every, wanted=not (rollback or cancel or list_all))
     without = {"--rollback": rollback, "--expect-same": expect_same, "--no-wait": no_wait}
     names, index = _index_apart(names, [option for option, given in without.items() if given])
@@ -227,6 +229,12 @@ def _pace(rebuild: Rebuild) -> str:
     return "  ".join(filter(None, [rebuild.state, rate, left]))
 
 
+def _differences(count: int | None) -> str:
+    if count is None:
+        return "not compared"
+    return "1 key differs" if count == 1 else f"{count:,} keys differ"
+
+
 def _print(rebuild: Rebuild) -> None:
     rows = [
         (
@@ -234,7 +242,7 @@ def _print(rebuild: Rebuild) -> None:
             part.from_version,
             part.to_version,
             f"{part.position:,}",
-            "not compared" if part.differences is None else f"{part.differences:,} keys differ",
+            _differences(part.differences),
         )
         for part in rebuild.read_models
     ]
@@ -263,12 +271,17 @@ def _print_known(standing: Standing, rebuilds: Sequence[Rebuild], *, as_json: bo
     if rebuilds:
         click.echo("")
         print_table(
-            ("Rebuild", "Kind", "State", "Requested (UTC)", "By", "Read models"),
+            ("Id", "Kind", "State", "Requested (UTC)", "By", "Read models", "Reason"),
             [
                 (
                     *(one.id, one.kind, one.state, f"{one.requested_at:%Y-%m-%d %H:%M:%S}"),
-                    *(one.requested_by, ", ".join(part.name for part in one.read_models)),
+                    *(one.requested_by, _names_of(one, every=standing.active.keys()), one.reason),
                 )
                 for one in rebuilds
             ],
         )
+
+
+def _names_of(rebuild: Rebuild, *, every: Collection[str]) -> str:
+    names = [part.name for part in rebuild.read_models]
+    return "all" if len(names) == len(every) else ", ".join(names)

@@ -19,9 +19,14 @@ from infra.event_store import statements as sql
 from infra.event_store.arrays import byte_strings, int4s, int8s, texts, uuids
 from infra.event_store.batch import Batch, Stream, Unit
 from infra.event_store.codec import Row, copy_rows, to_rows
+from infra.silence import Silent, hung_up_after
 
 IDLE_IN_TRANSACTION = "5s"
 """A writer that freezes with the lock in its hand loses its transaction after this time."""
+
+ANSWER_SECONDS = 6.0
+"""How long a whole batch may take: longer than the server allows a transaction, so that one which
+is slow or waits for the lock is ended by the server, and only by us where the server is silent."""
 
 # The flush that ends a psycopg pipeline disarms the server's idle timer, so where the server has a
 # timer for whole transactions (from version 17 on) that one is set too.
@@ -62,12 +67,14 @@ class Appender:
         clock: Callable[[], datetime],
         partition_events: int,
         connect_timeout: float = 2.0,
+        answer_timeout: float = ANSWER_SECONDS,
     ) -> None:
         self._url = database_url
         self._refold = refold
         self._clock = clock
         self._partition_events = partition_events
         self._connect_timeout = connect_timeout
+        self._answer_timeout = answer_timeout
         self._connection: AsyncConnection[Any] | None = None
 
     async def close(self) -> None:
@@ -80,33 +87,27 @@ class Appender:
         """Decide and commit `units` in order as one transaction; their outcomes are set.
 
         Raises OutcomeUnknown when the connection broke during COMMIT, psycopg.OperationalError
-        when it broke before (nothing is stored), another psycopg.Error when the server refused.
+        when it broke before (nothing is stored), another psycopg.Error when the server refused. A
+        connection on which the server is silent for too long is broken here.
         """
         connection = await self._open()
         commit_sent: UUID | None = None
         try:
-            # 1. take the write lock, and with it the next position; 2. load what is touched
-            batch = await self._begin(connection, units)
-            # 3. decide, in order
-            batch.decide(units)
-            if not batch.events:
-                await connection.execute("ROLLBACK")
-                return
-            # 4. write events, states and the head, and commit; from the moment COMMIT may be on
-            # its way until the answer the outcome is unknown
-            rows = to_rows(batch.events)
-            if len(rows) > FEW_EVENTS:
-                await _copy(connection, rows)
-            commit_sent = batch.events[0].event_id
-            async with connection.pipeline():
-                if len(rows) <= FEW_EVENTS:
-                    await connection.execute(sql.INSERT_EVENTS, _event_columns(rows))
-                await connection.execute(sql.SAVE_STREAMS, _stream_columns(batch))
-                await connection.execute(
-                    sql.ADVANCE_HEAD,
-                    {"position": batch.position, "recorded_at": batch.recorded_at},
-                )
-                await connection.execute("COMMIT")
+            with hung_up_after(self._answer_timeout, connection):
+                # 1. take the write lock, and with it the next position; 2. load what is touched
+                batch = await self._begin(connection, units)
+                # 3. decide, in order
+                batch.decide(units)
+                if not batch.events:
+                    await connection.execute("ROLLBACK")
+                    return
+                # 4. write events, states and the head, and commit; from the moment COMMIT may be
+                # on its way until the answer the outcome is unknown
+                rows = to_rows(batch.events)
+                if len(rows) > FEW_EVENTS:
+                    await _copy(connection, rows)
+                commit_sent = batch.events[0].event_id
+                await _store(connection, batch, rows)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             await self.close()
             if commit_sent is not None:
@@ -121,10 +122,11 @@ class Appender:
         connection broke may still be committing, and holds that lock until it has."""
         connection = await self._open()
         try:
-            async with connection.transaction():
-                await connection.execute(sql.LOCK_HEAD)
-                found = await connection.execute(sql.KNOWN_EVENTS, ([event_id],))
-                return await found.fetchone() is not None
+            with hung_up_after(self._answer_timeout, connection):
+                async with connection.transaction():
+                    await connection.execute(sql.LOCK_HEAD)
+                    found = await connection.execute(sql.KNOWN_EVENTS, ([event_id],))
+                    return await found.fetchone() is not None
         except BaseException:
             await self.close()
             raise
@@ -132,17 +134,25 @@ class Appender:
     async def keep_room(self) -> None:
         """Make sure that there is a partition for the next positions."""
         connection = await self._open()
-        await connection.execute("SELECT log_keep_room(%s)", (self._partition_events,))
+        with hung_up_after(self._answer_timeout, connection):
+            await connection.execute("SELECT log_keep_room(%s)", (self._partition_events,))
 
     async def _open(self) -> AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
-            async with asyncio.timeout(self._connect_timeout):
-                self._connection = await AsyncConnection.connect(
-                    self._url, autocommit=True, application_name="errata committer"
-                )
-                arrays.register(self._connection)
+            self._connection = await self._connect()
+            arrays.register(self._connection)
+            with hung_up_after(self._connect_timeout, self._connection):
                 await self._connection.execute(_BOUND_TRANSACTIONS, (IDLE_IN_TRANSACTION,))
         return self._connection
+
+    async def _connect(self) -> AsyncConnection[Any]:
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                return await AsyncConnection.connect(
+                    self._url, autocommit=True, application_name="errata committer"
+                )
+        except TimeoutError as error:
+            raise Silent(f"no connection within {self._connect_timeout:g} s") from error
 
     async def _begin(self, connection: AsyncConnection[Any], units: Sequence[Unit]) -> Batch:
         deciders = {
@@ -195,6 +205,19 @@ async def state_of(
     if schema == decider.state_schema:
         return _DECODE_STATE[decider.kind](state)
     return await asyncio.to_thread(refold, stream_id, decider)
+
+
+async def _store(connection: AsyncConnection[Any], batch: Batch, rows: Sequence[Row]) -> None:
+    """The last flight of a batch: its events, unless they are there already, states, the head."""
+    async with connection.pipeline():
+        if len(rows) <= FEW_EVENTS:
+            await connection.execute(sql.INSERT_EVENTS, _event_columns(rows))
+        await connection.execute(sql.SAVE_STREAMS, _stream_columns(batch))
+        await connection.execute(
+            sql.ADVANCE_HEAD,
+            {"position": batch.position, "recorded_at": batch.recorded_at},
+        )
+        await connection.execute("COMMIT")
 
 
 async def _copy(connection: AsyncConnection[Any], rows: Sequence[Row]) -> None:

@@ -74,14 +74,13 @@ class Archive:
 
     def manifest(self, file: str) -> Manifest | None:
         """The manifest of a file, None while there is none. Raises ArchiveDamaged."""
-        fs, folder = self._folder()
-        path = f"{folder}/{_manifest_of(file)}"
         try:
-            text: bytes = fs.cat_file(path)
+            fs, folder = self._folder()
+            text: bytes = fs.cat_file(f"{folder}/{_manifest_of(file)}")
             return msgspec.json.decode(text, type=Manifest)
         except FileNotFoundError:
             return None
-        except msgspec.MsgspecError as error:
+        except Exception as error:  # a file system is a library of its own and may raise anything
             raise ArchiveDamaged(file, f"its manifest cannot be read: {error}") from error
 
     def write_rows(self, first: int, last: int, rows: Iterable[Row]) -> Manifest:
@@ -123,24 +122,31 @@ class Archive:
         """A file's rows, for the life of a block. Raises ArchiveDamaged."""
         from infra.event_store.parquet import DAMAGED, ParquetRows
 
-        fs, folder = self._folder()
-        try:
-            with fs.open(f"{folder}/{file}", "rb") as stream:
+        with self._opened_file(file) as stream:
+            try:
                 yield ParquetRows(stream)
-        except DAMAGED as error:
-            raise ArchiveDamaged(file, str(error)) from error
+            except DAMAGED as error:
+                raise ArchiveDamaged(file, str(error)) from error
 
     def _digest(self, file: str) -> tuple[str, int]:
-        fs, folder = self._folder()
         digest, size = sha256(), 0
-        try:
-            with fs.open(f"{folder}/{file}", "rb") as stream:
+        with self._opened_file(file) as stream:
+            try:
                 while chunk := stream.read(_CHUNK):
                     digest.update(chunk)
                     size += len(chunk)
-        except OSError as error:
-            raise ArchiveDamaged(file, str(error)) from error
+            except Exception as error:
+                raise ArchiveDamaged(file, str(error)) from error
         return digest.hexdigest(), size
+
+    def _opened_file(self, file: str) -> IO[bytes]:
+        """A file to read. Raises ArchiveDamaged."""
+        try:
+            fs, folder = self._folder()
+            opened: IO[bytes] = fs.open(f"{folder}/{file}", "rb")
+        except Exception as error:
+            raise ArchiveDamaged(file, str(error)) from error
+        return opened
 
     @contextmanager
     def _new(self, name: str) -> Iterator[IO[bytes]]:

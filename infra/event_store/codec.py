@@ -101,33 +101,32 @@ def encode_metadata(context: Context, version: int = 1) -> bytes:
 
 def from_row(row: Row) -> Recorded[Any]:
     """The event of a row, brought to today's shape. Raises UnknownEvent."""
+    # Taken apart at once: to ask for each field by its name takes a tenth of the whole.
+    position, stream_id, stream_version, name, event_id, recorded_at, metadata, data = row
     try:
-        context = _decode_context(row.metadata)
-        event = _decode(row)
+        context = _decode_context(metadata)
+        event = _DECODERS[name](_upcast(row) if name in UPCASTERS else data)
     except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         reason = "no such event name" if isinstance(error, KeyError) else str(error)
         raise UnknownEvent(row, reason) from error
     return Recorded(
-        row.position,
-        row.stream_id,
-        row.stream_version,
-        row.name,
-        row.event_id,
-        row.recorded_at.astimezone(UTC),  # it comes in the zone of the server's settings
+        position,
+        stream_id,
+        stream_version,
+        name,
+        event_id,
+        recorded_at.astimezone(UTC),  # it comes in the zone of the server's settings
         context,
         event,
     )
 
 
-def _decode(row: Row) -> Event:
-    decode = _DECODERS[row.name]
-    upcasters = UPCASTERS.get(row.name)
-    if not upcasters:
-        return decode(row.data)
+def _upcast(row: Row) -> bytes:
+    """The data of an older version in today's shape."""
     shape: dict[str, Any] = msgspec.json.decode(row.data)
-    for upcast in upcasters[_decode_version(row.metadata).v - 1 :]:
+    for upcast in UPCASTERS[row.name][_decode_version(row.metadata).v - 1 :]:
         shape = upcast(shape)
-    return decode(_encode(shape))
+    return _encode(shape)
 
 
 # -- COPY ----------------------------------------------------------------------------------------

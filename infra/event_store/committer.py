@@ -6,7 +6,9 @@ number of processes may work on one log: the row lock on `log_head` puts them in
 
 When the connection breaks the committer never guesses. Before COMMIT was sent nothing is stored,
 and the batch is tried again. After it was sent the log is asked, under the write lock, whether the
-events are there: a lock that the broken transaction still held is thereby waited for.
+events are there: a lock that the broken transaction still held is thereby waited for. A server that
+is silent is taken for a broken connection; what its callers were not told, their next batch learns
+by the same lock.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from domain.failures import Unavailable
 from domain.message import Command, Committed, Context
 from infra.event_store.append import Appender, OutcomeUnknown
 from infra.event_store.batch import Unit
+from infra.silence import Silent
 
 log = structlog.get_logger("errata.committer")
 
@@ -32,6 +35,13 @@ MOST_WAITING = 50_000
 
 RETRY_PAUSE = 0.05
 """Seconds between attempts to reach a database that is away."""
+
+FEW_UNITS = 4
+GATHER_SECONDS, LONGEST_GATHERING = 0.000_4, 0.008
+"""After a commit of more than a few units, others gather for so many seconds for each further one,
+at most for so long. Those who were just answered are about to send again: without this they come
+too late for the next commit, and each holds half as many. A commit costs as much as a dozen of
+reports."""
 
 _AWAY = (
     psycopg.OperationalError,
@@ -123,6 +133,8 @@ class Committer:
             units = self._next_units()
             try:
                 await self._commit(units)
+                if self._waiting_commands < self._batch_limit:
+                    await asyncio.sleep(gathering_after(len(units)))
             except Exception as error:  # the loop must outlive any bug; callers get it as theirs
                 log.exception("commit failed", units=len(units))
                 for unit in units:
@@ -158,8 +170,9 @@ class Committer:
                 doubt = unknown.event_id
                 log.warning("outcome of a commit unknown, asking the log", event_id=str(doubt))
             except _AWAY as error:
-                if monotonic() - started > self._patience:
-                    self._give_up(units, error, doubt)
+                # Silence has taken its time already.
+                if isinstance(error, Silent) or monotonic() - started > self._patience:
+                    self._away_too_long(units, error, doubt)
                     return
                 await asyncio.sleep(RETRY_PAUSE)
             except psycopg.errors.CheckViolation as error:
@@ -172,6 +185,17 @@ class Committer:
                 await self._refused(units, error)
                 return
         self._settle(units, monotonic() - started)
+
+    def _away_too_long(self, units: list[Unit], error: Exception, doubt: UUID | None) -> None:
+        """Tell the callers of a batch; where the server is silent, those in the queue as well. One
+        that refuses may be back at once, but silence would cost them the same again, batch by
+        batch."""
+        self._give_up(units, error, doubt)
+        if isinstance(error, Silent) and self._queue:
+            waiting = list(self._queue)
+            self._queue.clear()
+            self._waiting_commands = 0
+            self._give_up(waiting, error, None)
 
     def _settle(self, units: list[Unit], seconds: float) -> None:
         events = 0
@@ -204,3 +228,8 @@ class Committer:
             reason = "the event store cannot be reached; nothing was stored"
         for unit in units:
             unit.fail(Unavailable("postgres", reason))
+
+
+def gathering_after(units: int) -> float:
+    """Seconds to let commands gather after a commit of so many units; none after a few."""
+    return min(max(units - FEW_UNITS, 0) * GATHER_SECONDS, LONGEST_GATHERING)

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 )
 """
+_LOG = "SELECT to_regclass('log_head')"
 MINIMUM_SERVER = 150000
 
 
@@ -47,6 +48,14 @@ def available() -> list[Migration]:
             sql = file.read_text(encoding="utf-8")
             found.append(Migration(int(match[1]), match[2], sql))
     return sorted(found, key=lambda migration: migration.version)
+
+
+async def has_log(database_url: str) -> bool:
+    """Whether a database holds an Errata. Raises psycopg.OperationalError where it is away."""
+    connection = await psycopg.AsyncConnection.connect(database_url, connect_timeout=2)
+    async with connection:
+        found = await (await connection.execute(_LOG)).fetchone()
+    return found != (None,)
 
 
 def migrate(database_url: str, *, partition_events: int) -> list[Migration]:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.event_store.codec import Row
+from infra.event_store.pages import in_pages
 
 GROUP_ROWS = 5_000
 GROUP_BYTES = 16 << 20
@@ -45,7 +46,7 @@ def write(file: IO[bytes], rows: Iterable[Row]) -> int:
     """Write rows in log order; returns how many."""
     written = 0
     with pq.ParquetWriter(file, _SCHEMA, compression="zstd", write_page_checksum=True) as writer:
-        for group in _groups(rows):
+        for group in in_pages(rows, GROUP_ROWS, GROUP_BYTES):
             writer.write_table(_table(group))
             written += len(group)
     return written
@@ -75,19 +76,6 @@ class ParquetRows:
             mask = pc.equal(ids.column(0), wanted)
             if pc.any(mask).as_py():
                 yield from _rows(self._file.read_row_group(number).filter(mask))
-
-
-def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    group: list[Row] = []
-    size = 0
-    for row in rows:
-        group.append(row)
-        size += len(row.metadata) + len(row.data)
-        if len(group) >= GROUP_ROWS or size >= GROUP_BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
 
 
 def _table(rows: Sequence[Row]) -> Any:

@@ -4,7 +4,8 @@ to a position, whether the rows are in PostgreSQL or in the archive by now."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,22 +16,20 @@ from domain.message import Recorded
 from infra.event_store import statements as sql
 from infra.event_store.archive import Archive, ArchivedLog
 from infra.event_store.codec import Row, from_row
-from infra.event_store.reader import HoleInLog, read_page
+from infra.event_store.pages import PAGE_EVENTS, in_pages
+from infra.event_store.reader import HoleInLog, read_head, read_page
+from infra.silence import hung_up_after
 
-_PAGE = 1_000
+STREAM_EVENTS, STREAM_BYTES = 500, 4 << 20
+"""How much of one stream is read at once."""
+
+_HEAD_AND_TIME = "SELECT position, recorded_at FROM log_head"
 _RECORDED_AT = "SELECT recorded_at FROM events WHERE position = %s"
 _NAMED = """
 SELECT position, stream_id, stream_version, name, event_id, recorded_at, metadata, data
   FROM events
  WHERE position > %s AND position <= %s AND name = ANY(%s)
  ORDER BY position
-"""
-_STREAM = """
-SELECT position, stream_id, stream_version, name, event_id, recorded_at, metadata, data
-  FROM events
- WHERE stream_id = %s AND stream_version > %s AND position <= %s
- ORDER BY stream_version
- LIMIT %s
 """
 _STREAM_BACK = """
 SELECT position, stream_id, stream_version, name, event_id, recorded_at, metadata, data
@@ -39,6 +38,13 @@ SELECT position, stream_id, stream_version, name, event_id, recorded_at, metadat
  ORDER BY stream_version DESC
  LIMIT %s
 """
+
+
+class StreamLacks(HoleInLog):
+    """A stream lacks one of its events. That is corruption too."""
+
+    def __init__(self, stream_id: UUID, version: int) -> None:
+        Exception.__init__(self, f"the stream {stream_id} lacks its version {version}")
 
 
 class PastLog:
@@ -57,15 +63,17 @@ class PastLog:
     def __exit__(self, *args: object) -> None:
         self._connection.close()
 
+    def hung_up_after(self, seconds: float) -> AbstractContextManager[None]:
+        """For a block that may take no longer, however silent the server is; see infra.silence."""
+        return hung_up_after(seconds, self._connection)
+
     def head(self) -> int:
         """The position of the last committed event; 0 for an empty log."""
-        row = self._connection.execute(sql.READ_HEAD).fetchone()
-        assert row is not None
-        return int(row[0])
+        return read_head(self._connection)
 
     def events(self, after: int, limit: int) -> list[Recorded[Any]]:
         """The events after a position, which the log must hold: `limit` of them, or fewer where
-        they come from the archive. Raises HoleInLog, ArchiveDamaged, UnknownEvent."""
+        they are large or come from the archive. Raises HoleInLog, ArchiveDamaged, UnknownEvent."""
         rows = read_page(
             self._connection,
             after=after,
@@ -75,9 +83,16 @@ class PastLog:
         )
         return [from_row(row) for row in rows]
 
+    def pages(self, after: int, until: int) -> Iterator[list[Recorded[Any]]]:
+        """All events after a position and up to another, in pages. Raises as `events` does."""
+        while after < until:
+            page = self.events(after, min(PAGE_EVENTS, until - after))
+            yield page
+            after = page[-1].position
+
     def named(self, after: int, until: int, names: Collection[str]) -> list[Recorded[Any]]:
-        """Those events after a position and up to another that have one of a few names. Raises
-        ArchiveDamaged, UnknownEvent."""
+        """Those events after a position and up to another that have one of a few names, which
+        must be the names of rare and small ones. Raises ArchiveDamaged, UnknownEvent."""
         self._archived.look(self._connection)
         found: list[Row] = []
         while after < until and self._archived.holds(after + 1):
@@ -101,19 +116,42 @@ class PastLog:
         return position_at(self._connection, at, self._archived)
 
     def stream(self, stream_id: UUID, until: int) -> Iterator[Recorded[Any]]:
-        """One stream's events up to a position of the log, oldest first."""
-        after = 0
-        first = True
-        while True:
-            arguments = (stream_id, after, until, _PAGE)
-            page = self._rows(_STREAM, arguments)
-            if first and (not page or page[0].stream_version > 1):
-                yield from map(from_row, self._old(stream_id, until))
-            first = False
-            yield from map(from_row, page)
-            if len(page) < _PAGE:
-                return
-            after = page[-1].stream_version
+        """One stream's events up to a position of the log, oldest first, however many and however
+        large. Raises StreamLacks where one can be found nowhere."""
+        return map(from_row, self._stream(stream_id, until))
+
+    def stream_pages(self, stream_id: UUID, until: int) -> Iterator[list[Recorded[Any]]]:
+        """The same in pages."""
+        for page in in_pages(self._stream(stream_id, until)):
+            yield [from_row(row) for row in page]
+
+    def _stream(self, stream_id: UUID, until: int) -> Iterator[Row]:
+        newest = self.stream_back(stream_id, None, 1, until)
+        after, last = 0, newest[0].stream_version if newest else 0
+        while after < last:
+            before = after
+            rows: Iterable[Row] = (page := self._stream_page(stream_id, after, until))
+            if not page or page[0].stream_version != after + 1:
+                old = self._old(stream_id, until)
+                rows = (row for row in old if before < row.stream_version <= last)
+            for row in rows:
+                if row.stream_version != after + 1:
+                    raise StreamLacks(stream_id, after + 1)
+                after = row.stream_version
+                yield row
+            if after == before:
+                raise StreamLacks(stream_id, after + 1)
+
+    def _stream_page(self, stream_id: UUID, after: int, until: int) -> list[Row]:
+        """The next events of a stream in PostgreSQL; empty at its end."""
+        arguments = {
+            "stream_id": stream_id,
+            "after": after,
+            "until": until,
+            "limit": STREAM_EVENTS,
+            "bytes": STREAM_BYTES,
+        }
+        return self._rows(sql.SCAN_STREAM, arguments)
 
     def stream_back(
         self, stream_id: UUID, before: int | None, limit: int, until: int
@@ -128,7 +166,7 @@ class PastLog:
             found += reversed(deque(old, maxlen=limit - len(found)))
         return [from_row(row) for row in found[:limit]]
 
-    def _rows(self, statement: Any, arguments: Sequence[Any]) -> list[Row]:
+    def _rows(self, statement: Any, arguments: Sequence[Any] | Mapping[str, Any]) -> list[Row]:
         cursor = self._connection.cursor(binary=True)
         return [Row(*row) for row in cursor.execute(statement, arguments).fetchall()]
 
@@ -138,6 +176,15 @@ class PastLog:
         return (row for row in self._archived.of_stream(stream_id) if row.position <= until)
 
 
+def head_and_time(connection: psycopg.Connection[Any]) -> tuple[int, datetime | None]:
+    """The position of the last committed event, and when it was recorded: None where the log is
+    empty."""
+    row = connection.execute(_HEAD_AND_TIME).fetchone()
+    assert row is not None
+    position, at = row
+    return position, at if position else None
+
+
 def position_at(
     connection: psycopg.Connection[Any], at: datetime, archived: ArchivedLog | None = None
 ) -> int:
@@ -145,9 +192,7 @@ def position_at(
 
     Recorded time never goes back along the log, so halving the log finds it: about twenty look-ups
     in a million events. Raises HoleInLog, ArchiveDamaged."""
-    found = connection.execute(sql.READ_HEAD).fetchone()
-    assert found is not None
-    low, high = 0, int(found[0])
+    low, high = 0, read_head(connection)
     while low < high:
         middle = (low + high + 1) // 2
         if recorded_at(connection, middle, archived) <= at:

@@ -8,17 +8,16 @@ bounded by bytes as well.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, LiteralString, NamedTuple
+from typing import LiteralString, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from domain.catalog import EVENTS
 from domain.history import Wanted, apps_of
-from domain.message import Recorded
 from infra.event_store import statements as sql
 from infra.event_store.codec import Row, UnknownEvent, from_row
 from infra.event_store.past import PastLog
@@ -26,8 +25,6 @@ from infra.event_store.reader import HoleInLog
 
 WINDOW_EVENTS = 20_000
 """How many positions one statement looks at: a tenth of a second, on a busy machine some."""
-STREAM_EVENTS = 500
-"""How many events of one stream are read at once."""
 PAGE_BYTES = 4 << 20
 """A page ends with the event that reaches this size."""
 
@@ -69,13 +66,6 @@ _ORDERS: Mapping[tuple[bool, bool], LiteralString] = MappingProxyType(
 )
 
 
-class StreamLacks(Exception):
-    """A stream lacks one of its events. That is corruption, as a hole in the log is."""
-
-    def __init__(self, stream_id: UUID, version: int) -> None:
-        super().__init__(f"the stream {stream_id} lacks its version {version}")
-
-
 class LogScan(PastLog):
     """The log, to be gone through. For one thread, as long as the block lasts."""
 
@@ -111,37 +101,6 @@ class LogScan(PastLog):
         if wanted.since is not None:
             after = max(after, self.position_at(wanted.since - timedelta.resolution))
         return after, max(after, until)
-
-    def stream(self, stream_id: UUID, until: int) -> Iterator[Recorded[Any]]:
-        """One stream's events up to a position of the log, oldest first, however many and however
-        large. Raises StreamLacks where one can be found nowhere."""
-        newest = self.stream_back(stream_id, None, 1, until)
-        after, last = 0, newest[0].stream_version if newest else 0
-        while after < last:
-            before = after
-            rows: Iterable[Row] = (page := self._stream_page(stream_id, after, until))
-            if not page or page[0].stream_version != after + 1:
-                self._archived.look(self._connection)
-                old = self._archived.of_stream(stream_id)
-                rows = (row for row in old if before < row.stream_version <= last)
-            for row in rows:
-                if row.stream_version != after + 1:
-                    raise StreamLacks(stream_id, after + 1)
-                after = row.stream_version
-                yield from_row(row)
-            if after == before:
-                raise StreamLacks(stream_id, after + 1)
-
-    def _stream_page(self, stream_id: UUID, after: int, until: int) -> Sequence[Row]:
-        arguments = {
-            "stream_id": stream_id,
-            "after": after,
-            "until": until,
-            "limit": STREAM_EVENTS,
-            "bytes": PAGE_BYTES,
-        }
-        cursor = self._connection.cursor(binary=True)
-        return [Row(*row) for row in cursor.execute(sql.SCAN_STREAM, arguments).fetchall()]
 
     def has_stream(self, stream_id: UUID) -> bool:
         """Whether there is a stream of this id, wherever its events are by now."""

@@ -9,6 +9,7 @@ import psycopg
 
 from infra.event_store import statements as sql
 from infra.event_store.codec import Row
+from infra.event_store.reader import read_head
 
 
 class SparsePage(NamedTuple):
@@ -21,13 +22,12 @@ class SparsePage(NamedTuple):
 def read_without(
     connection: psycopg.Connection[Any], names: Collection[str], *, after: int, limit: int
 ) -> SparsePage | None:
-    """The next page of at most `limit` positions after one, without the events of these names.
+    """The next page of at most `limit` positions after one, without the events of these names:
+    reports have to be among them, as only those may be large.
 
     None where the range is not whole in PostgreSQL: it may be in the archive, or damaged, which
     is for the reader of whole pages to find out."""
-    found = connection.execute(sql.READ_HEAD).fetchone()
-    assert found is not None
-    until = min(found[0], after + limit)
+    until = min(read_head(connection), after + limit)
     if until <= after:
         return SparsePage([], after)
     bounds = {"after": after, "until": until, "names": sorted(names)}

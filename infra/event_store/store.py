@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from domain.api_key import ApiKey
@@ -17,10 +18,12 @@ from domain.message import Command, Committed, Context, Recorded
 from infra.event_store.append import Appender
 from infra.event_store.archive import Archive
 from infra.event_store.committer import Committer, Observer
-from infra.event_store.reader import LogReader
+from infra.event_store.reader import LogReader, QueryObserver
 from infra.event_store.recorder import LogRecorder, Streams
+from infra.silence import hung_up_after
 
 _POOL_TIMEOUT = 2.0
+_CHECK_SECONDS = 1.0
 
 
 class EventStore:
@@ -40,6 +43,7 @@ class EventStore:
         batch_limit: int = 1_000,
         archive: Archive | None = None,
         observe: Observer = lambda events, seconds: None,
+        observe_query: QueryObserver = lambda query, seconds: None,
     ) -> None:
         self._url = database_url
         self._clock = clock
@@ -51,10 +55,10 @@ class EventStore:
             timeout=_POOL_TIMEOUT,
             reconnect_timeout=5,
             open=False,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             kwargs={"autocommit": True, "application_name": "errata api"},
         )
-        self.reader = LogReader(self._pool, self._refold)
+        self.reader = LogReader(self._pool, self._refold, observe_query)
         self.committer = Committer(
             Appender(
                 database_url,
@@ -121,6 +125,13 @@ class KeyStates:
     async def load(self) -> Sequence[ApiKey]:
         """The state of every key ever issued."""
         return await self._reader.states_of(api_key.kind)
+
+
+async def _check(connection: AsyncConnection[Any]) -> None:
+    """Raises psycopg.Error where a connection of the pool is dead, or the server is silent: how
+    long the pool waits for a connection does not bound this look at it."""
+    with hung_up_after(_CHECK_SECONDS, connection):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def _ended(prefix: str) -> None:

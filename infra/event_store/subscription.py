@@ -8,7 +8,7 @@ import psycopg
 
 from infra.event_store.archive import Archive, ArchivedLog
 from infra.event_store.codec import Row
-from infra.event_store.reader import read_page
+from infra.event_store.reader import read_head, read_page
 
 POLL_SECONDS = 0.5
 """How often the log is looked at without having been told: a lost notification costs this much."""
@@ -42,11 +42,9 @@ class Subscription:
             return
 
     def page(self, after: int, limit: int) -> list[Row]:
-        """The next rows after a position; empty at the head. Raises HoleInLog, ArchiveDamaged."""
+        """The next rows after a position; empty at the head. See `read_page`."""
         return read_page(self._connection, after=after, limit=limit, archived=self._archived)
 
     def head(self) -> int:
         """The position of the last committed event."""
-        row = self._connection.execute("SELECT position FROM log_head").fetchone()
-        assert row is not None
-        return int(row[0])
+        return read_head(self._connection)

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -80,6 +81,13 @@ class SourceMaps:
         self._functions: Weighed[tuple[str, int], Functions] = Weighed(cache_functions)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="source-maps")
         self._reading = asyncio.Lock()
+
+    def asking(self, contents: Contents) -> SourceMaps:
+        """The same maps, where somebody else says which of them a version has. All else is shared
+        with this one, which alone is to be stopped."""
+        other = copy(self)
+        other._contents = contents
+        return other
 
     async def stop(self) -> None:
         """Let go of thread and connection."""

@@ -30,6 +30,8 @@ from urllib.parse import quote
 Granularity = Literal["hour", "day"]
 LENGTHS: dict[Granularity, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOURS = 24
+_SECONDS = 3600
 
 COUNTED = 10_000
 """As many different values of a bucket are counted one by one."""
@@ -40,6 +42,12 @@ SHARDS = 8
 def number_of(time: datetime, granularity: Granularity) -> int:
     """The hour or day since 1970 that holds an aware time."""
     return (time - EPOCH) // LENGTHS[granularity]
+
+
+def hour_of(time: datetime) -> int:
+    """The hour since 1970 that holds an aware time."""
+    since = time - EPOCH  # to divide it by an hour takes twice as long
+    return since.days * HOURS + since.seconds // _SECONDS
 
 
 def bounds(since: datetime, until: datetime, granularity: Granularity) -> tuple[int, int]:

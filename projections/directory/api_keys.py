@@ -13,21 +13,11 @@ from uuid import UUID
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import api_key
 from domain.api_key import ApiKeyIssued, ApiKeyRevoked, ApiKeyRoleChanged
 from domain.message import Recorded
+from projections.all_events import ALL_EVENTS
+from projections.directory.hashes import hash_writes
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 
@@ -52,45 +42,24 @@ class ApiKeys(RedisReadModel):
     name = "api_keys"
     version = 1
     folds = frozenset({ApiKeyIssued, ApiKeyRoleChanged, ApiKeyRevoked})
-    ignores = (
-        error_group.EVENTS
-        | app.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = ALL_EVENTS - api_key.EVENTS
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.
 
         Raises Indigestible for an event that is neither folded nor ignored."""
-        listed: dict[bytes, bytes] = {}
-        revoked: list[bytes] = []
+        keys: dict[bytes, bytes | None] = {}
         for recorded in events:
             match recorded.event:
                 case ApiKeyIssued() as event:
-                    listed[event.key_id.bytes] = _listed(event, recorded.recorded_at)
+                    keys[event.key_id.bytes] = _listed(event, recorded.recorded_at)
                 case ApiKeyRoleChanged() as event:
-                    listed[event.key_id.bytes] = _listed(event, event.issued_at)
+                    keys[event.key_id.bytes] = _listed(event, event.issued_at)
                 case ApiKeyRevoked() as event:
-                    listed.pop(event.key_id.bytes, None)
-                    revoked.append(event.key_id.bytes)
+                    keys[event.key_id.bytes] = None
                 case event if type(event) not in self.ignores:
                     raise Indigestible(recorded, "api_keys neither folds nor ignores it")
-        writes: list[Write] = []
-        if revoked:
-            writes.append(("HDEL", _key(keyspace), *revoked))
-        if listed:
-            writes.append(
-                ("HSET", _key(keyspace), *(part for pair in listed.items() for part in pair))
-            )
-        return writes
+        return hash_writes(_key(keyspace), keys)
 
 
 class ApiKeyQueries:

@@ -12,21 +12,11 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import app
 from domain.app import AppRegistered
 from domain.message import Recorded
+from projections.all_events import ALL_EVENTS
+from projections.directory.hashes import hash_writes
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 
@@ -44,19 +34,7 @@ class Apps(RedisReadModel):
     name = "apps"
     version = 1
     folds = frozenset({AppRegistered})
-    ignores = (
-        error_group.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = ALL_EVENTS - app.EVENTS
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.
@@ -70,9 +48,7 @@ class Apps(RedisReadModel):
                     apps[event.app] = msgspec.json.encode(app)
                 case event if type(event) not in self.ignores:
                     raise Indigestible(recorded, "apps neither folds nor ignores it")
-        if not apps:
-            return []
-        return [("HSET", _key(keyspace), *(part for pair in apps.items() for part in pair))]
+        return hash_writes(_key(keyspace), apps)
 
 
 class AppQueries:

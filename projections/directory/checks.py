@@ -13,23 +13,12 @@ from uuid import UUID
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import check
 from domain.check import CheckChanged, CheckCreated, CheckDeleted
 from domain.check_settings import CheckSettings
 from domain.message import Recorded
+from projections.all_events import ALL_EVENTS
+from projections.directory.hashes import hash_writes
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 
@@ -49,19 +38,7 @@ class Checks(RedisReadModel):
     name = "checks"
     version = 1
     folds = check.EVENTS
-    ignores = (
-        error_group.EVENTS
-        | app.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = ALL_EVENTS - check.EVENTS
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.
@@ -76,14 +53,7 @@ class Checks(RedisReadModel):
                     checks[event.check_id.bytes] = None
                 case event if type(event) not in self.ignores:
                     raise Indigestible(recorded, "checks neither folds nor ignores it")
-        deleted = [check_id for check_id, listed in checks.items() if listed is None]
-        kept = [part for check_id, one in checks.items() if one for part in (check_id, one)]
-        writes: list[Write] = []
-        if deleted:
-            writes.append(("HDEL", _key(keyspace), *deleted))
-        if kept:
-            writes.append(("HSET", _key(keyspace), *kept))
-        return writes
+        return hash_writes(_key(keyspace), checks)
 
 
 class CheckQueries:

@@ -15,23 +15,11 @@ from uuid import UUID
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import incident
 from domain.incident import IncidentChanged, IncidentFacts, IncidentOpened, Status
 from domain.message import Recorded
 from domain.vocabulary import Severity
+from projections.all_events import ALL_EVENTS
 from projections.paging import ListPage, Wanted, page_of
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
@@ -94,19 +82,7 @@ class Incidents(RedisReadModel):
     name = "incidents"
     version = 2
     folds = incident.EVENTS
-    ignores = (
-        error_group.EVENTS
-        | app.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = ALL_EVENTS - incident.EVENTS
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.

@@ -12,21 +12,13 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
+from domain import delivery, integration
+from domain.delivery import (
+    NotificationFailed,
+    NotificationQueued,
+    NotificationSent,
+    not_configured,
 )
-from domain.delivery import NotificationFailed, NotificationSent, not_configured
 from domain.integration import (
     Integration,
     IntegrationCleared,
@@ -35,6 +27,8 @@ from domain.integration import (
 )
 from domain.message import Recorded
 from domain.vocabulary import CHANNELS, Channel
+from projections.all_events import ALL_EVENTS
+from projections.directory.hashes import hash_writes
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 
@@ -52,19 +46,7 @@ class Integrations(RedisReadModel):
     name = "integrations"
     version = 2
     folds = integration.EVENTS | {NotificationSent, NotificationFailed}
-    ignores = (
-        (delivery.EVENTS - folds)
-        | error_group.EVENTS
-        | app.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-    )
+    ignores = (ALL_EVENTS - integration.EVENTS - delivery.EVENTS) | {NotificationQueued}
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.
@@ -84,7 +66,10 @@ class Integrations(RedisReadModel):
                         delivered[event.channel] = Delivered(False, event.reason)
                 case event if type(event) not in self.ignores:
                     raise Indigestible(recorded, "integrations neither folds nor ignores it")
-        return [*_writes(_key(keyspace), standing), *_writes(_delivered(keyspace), delivered)]
+        return [
+            *hash_writes(_key(keyspace), _encoded(standing)),
+            *hash_writes(_delivered(keyspace), _encoded(delivered)),
+        ]
 
 
 def _standing(
@@ -125,15 +110,10 @@ class IntegrationQueries:
         return (await self.all())[name]
 
 
-def _writes(key: str, standing: Mapping[Channel, msgspec.Struct | None]) -> list[Write]:
-    cleared = [name for name, one in standing.items() if one is None]
-    kept = [(name, msgspec.json.encode(one)) for name, one in standing.items() if one is not None]
-    writes: list[Write] = []
-    if cleared:
-        writes.append(("HDEL", key, *cleared))
-    if kept:
-        writes.append(("HSET", key, *(part for pair in kept for part in pair)))
-    return writes
+def _encoded(changed: Mapping[Channel, msgspec.Struct | None]) -> dict[str, bytes | None]:
+    return {
+        name: None if one is None else msgspec.json.encode(one) for name, one in changed.items()
+    }
 
 
 def _read(found: bytes | None, delivered: bytes | None) -> Integration:

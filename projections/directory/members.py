@@ -13,22 +13,11 @@ from uuid import UUID
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import member
 from domain.member import MemberInvited, MemberJoined, MemberRemoved, MemberRoleChanged
 from domain.message import Recorded
+from projections.all_events import ALL_EVENTS
+from projections.directory.hashes import hash_writes
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 
@@ -49,44 +38,24 @@ class Members(RedisReadModel):
     name = "members"
     version = 1
     folds = member.EVENTS
-    ignores = (
-        error_group.EVENTS
-        | app.EVENTS
-        | api_key.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = ALL_EVENTS - member.EVENTS
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.
 
         Raises Indigestible for an event that is neither folded nor ignored."""
-        listed: dict[bytes, bytes] = {}
-        removed: list[bytes] = []
+        members: dict[bytes, bytes | None] = {}
         for recorded in events:
             match recorded.event:
                 case MemberInvited() as event:
-                    listed[event.member_id.bytes] = _listed(event, None, recorded.recorded_at)
+                    members[event.member_id.bytes] = _listed(event, None, recorded.recorded_at)
                 case MemberJoined() | MemberRoleChanged() as event:
-                    listed[event.member_id.bytes] = _listed(event, event.name, event.invited_at)
+                    members[event.member_id.bytes] = _listed(event, event.name, event.invited_at)
                 case MemberRemoved() as event:
-                    listed.pop(event.member_id.bytes, None)
-                    removed.append(event.member_id.bytes)
+                    members[event.member_id.bytes] = None
                 case event if type(event) not in self.ignores:
                     raise Indigestible(recorded, "members neither folds nor ignores it")
-        writes: list[Write] = []
-        if removed:
-            writes.append(("HDEL", _key(keyspace), *removed))
-        if listed:
-            pairs = (part for pair in listed.items() for part in pair)
-            writes.append(("HSET", _key(keyspace), *pairs))
-        return writes
+        return hash_writes(_key(keyspace), members)
 
 
 class MemberQueries:

@@ -20,20 +20,7 @@ from uuid import UUID
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import alert, alert_rule
 from domain.alert import AlertRecovered, AlertTriggered
 from domain.alert_rule import (
     AlertRuleChanged,
@@ -43,6 +30,8 @@ from domain.alert_rule import (
 )
 from domain.message import Recorded
 from domain.rule_settings import RuleSettings
+from projections.all_events import ALL_EVENTS
+from projections.directory.hashes import hash_writes
 from projections.paging import ListPage, Wanted, page_of
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
@@ -91,18 +80,7 @@ class AlertRules(RedisReadModel):
     name = "alert_rules"
     version = 2
     folds = alert_rule.EVENTS | alert.EVENTS
-    ignores = (
-        error_group.EVENTS
-        | app.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = ALL_EVENTS - alert_rule.EVENTS - alert.EVENTS
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.
@@ -154,12 +132,7 @@ class _Changes:
         if self._deleted:
             writes.append(("DEL", *(_firing(keyspace, rule_id) for rule_id in self._deleted)))
         for name, fields in self._fields.items():
-            gone = [field for field, value in fields.items() if value is None]
-            kept = [part for field, value in fields.items() if value for part in (field, value)]
-            if gone:
-                writes.append(("HDEL", _key(keyspace, name), *gone))
-            if kept:
-                writes.append(("HSET", _key(keyspace, name), *kept))
+            writes += hash_writes(_key(keyspace, name), fields)
         for rule_id, alerts in self.firing.items():
             ended = [one for one, fires in alerts.items() if not fires]
             begun = [one for one, fires in alerts.items() if fires]

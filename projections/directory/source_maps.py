@@ -15,22 +15,10 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import source_maps
 from domain.message import Recorded
 from domain.source_maps import SourceMapsDeleted, SourceMapUploaded
+from projections.all_events import ALL_EVENTS
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 
 
@@ -50,19 +38,7 @@ class SourceMaps(RedisReadModel):
     name = "source_maps"
     version = 1
     folds = source_maps.EVENTS
-    ignores = (
-        error_group.EVENTS
-        | app.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = ALL_EVENTS - source_maps.EVENTS
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.

@@ -13,20 +13,7 @@ from typing import Any
 
 import msgspec
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import error_group
 from domain.error_group import (
     MUTING,
     ErrorDeleted,
@@ -37,6 +24,7 @@ from domain.error_group import (
 )
 from domain.message import Recorded
 from domain.occurrence import Facets, facets_of
+from projections.all_events import ALL_EVENTS
 from projections.error_groups.document import mute_of, muted_until, report_of, standing_of
 from projections.error_groups.layout import (
     SORTS,
@@ -77,34 +65,22 @@ class ErrorGroups(RedisReadModel):
     name = "error_groups"
     version = 2
     folds = error_group.EVENTS
-    ignores = (
-        app.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    ignores = ALL_EVENTS - error_group.EVENTS
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The commands that bring this version from before `events` to after them.
 
         Raises Indigestible for an event that is neither folded nor ignored."""
-        stories: defaultdict[bytes, Story] = defaultdict(list)
+        stories: defaultdict[int, Story] = defaultdict(list)
         for recorded in events:
             kind = type(recorded.event)
             if kind in self.folds:
-                stories[recorded.stream_id.bytes].append(recorded)
+                stories[recorded.stream_id.int].append(recorded)
             elif kind not in self.ignores:
                 raise Indigestible(recorded, "error_groups neither folds nor ignores it")
         page = _Changes(Layout(keyspace))
         for group, story in stories.items():
-            page.tell(group, story)
+            page.tell(group.to_bytes(16), story)
         return page.writes()
 
 

@@ -14,23 +14,11 @@ from typing import Any
 
 import msgspec
 
-from domain import (
-    alert,
-    alert_rule,
-    api_key,
-    app,
-    check,
-    delivery,
-    error_group,
-    incident,
-    integration,
-    member,
-    service,
-    source_maps,
-)
+from domain import error_group
 from domain.error_group import ErrorDeleted, ErrorReopened, ErrorReported, ErrorResolved
 from domain.message import Recorded
 from domain.occurrence import Occurrence
+from projections.all_events import ALL_EVENTS
 from projections.projection import Indigestible, Keyspace, RedisReadModel, Write
 from projections.stats.layout import (
     ERRORS,
@@ -50,6 +38,7 @@ Story = list[Recorded[Any]]
 """The events of one error in a page, oldest first."""
 
 _MILLISECOND = timedelta(milliseconds=1)
+_CRITICAL, _OTHER = Kind.CRITICAL, Kind.OTHER  # to look up an enum's member takes 0.1 us
 
 
 class Stats(RedisReadModel):
@@ -57,36 +46,23 @@ class Stats(RedisReadModel):
 
     name = "stats"
     version = 1
-    folds = error_group.EVENTS - error_group.MUTING
-    ignores = (
-        error_group.MUTING
-        | app.EVENTS
-        | api_key.EVENTS
-        | member.EVENTS
-        | integration.EVENTS
-        | alert_rule.EVENTS
-        | incident.EVENTS
-        | check.EVENTS
-        | service.EVENTS
-        | source_maps.EVENTS
-        | alert.EVENTS
-        | delivery.EVENTS
-    )
+    folds = error_group.RESOLVING | {ErrorReported, ErrorDeleted}
+    ignores = (ALL_EVENTS - error_group.EVENTS) | error_group.MUTING
 
     def fold(self, keyspace: Keyspace, events: Sequence[Recorded[Any]]) -> list[Write]:
         """The command that brings this version from before `events` to after them.
 
         Raises Indigestible for an event that is neither folded nor ignored."""
-        stories: defaultdict[str, Story] = defaultdict(list)
+        stories: defaultdict[int, Story] = defaultdict(list)
         for recorded in events:
             kind = type(recorded.event)
             if kind in self.folds:
-                stories[recorded.stream_id.hex].append(recorded)
+                stories[recorded.stream_id.int].append(recorded)
             elif kind not in self.ignores:
                 raise Indigestible(recorded, "stats neither folds nor ignores it")
         page = _Changes()
         for group, story in stories.items():
-            page.tell(group, story)
+            page.tell(f"{group:032x}", story)
         return page.writes(Layout(keyspace))
 
 
@@ -198,7 +174,7 @@ def _since_deletion(story: Story) -> Story:
 
 
 def _slot_of(occurrence: Occurrence) -> int:
-    kind = Kind.CRITICAL if occurrence.level == "error" else Kind.OTHER
+    kind = _CRITICAL if occurrence.level == "error" else _OTHER
     return slot_of(occurrence.timestamp, kind)
 
 

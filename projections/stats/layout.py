@@ -40,6 +40,7 @@ RESOLVING_MS = "resolving_ms"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HOURS = 24
+_SECONDS = 3600
 
 
 class Kind(IntEnum):
@@ -82,9 +83,10 @@ def group_of(hex_id: str) -> str:
 
 def hour_of(time: datetime) -> int:
     """Whole hours from 1970 to an aware time."""
-    return (time - EPOCH) // HOUR
+    since = time - EPOCH  # to divide it by an hour takes twice as long
+    return since.days * HOURS + since.seconds // _SECONDS
 
 
 def slot_of(time: datetime, kind: Kind) -> int:
     """The slot in which something counts that happened at an aware time."""
-    return (time - EPOCH) // HOUR * KINDS + kind
+    return hour_of(time) * KINDS + kind

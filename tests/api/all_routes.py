@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
-LEAST: dict[str, dict[str, None]] = {"/api/alerts/rules/{rule_id}/silence": {"until": None}}
+LEAST: dict[str, dict[str, bool | None]] = {
+    "/api/alerts/rules/{rule_id}/silence": {"until": None},
+    "/api/admin/rebuilds": {"all": True},
+}
 """The smallest body of what cannot do without one, by path."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.api.all_routes import knock, routes_of
 from tests.api.conftest import REPORT, running
 
 if TYPE_CHECKING:
@@ -166,8 +167,31 @@ async def test_a_preflight_allows_every_header_of_the_api(api_alone: Api) -> Non
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in answer.headers
-    for name in ("x-api-key", "idempotency-key", "x-min-position", "x-request-id", "content-type"):
-        assert name in allowed
+    for name in (
+        "x-api-key",
+        "idempotency-key",
+        "x-min-position",
+        "x-request-id",
+        "content-type",
+        "content-encoding",
+        "last-event-id",
+    ):
+        assert name in allowed.split(", ")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "https://shop.example"}])
+async def test_options_of_any_path_are_the_methods_it_knows(
+    api_alone: Api, headers: dict[str, str]
+) -> None:
+    """No preflight, so it is answered by the route and not by CORS; and nobody needs a key."""
+    routes = routes_of(api_alone)
+    api_alone.headers.update(headers)
+    for path in {path for _, path in routes}:
+        answer = await knock(api_alone, ("OPTIONS", path), None)
+        assert (answer.status_code, answer.content) == (204, b""), path
+        known = {method for method, other in routes if other == path}
+        assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", *known}, path
+        assert ("access-control-allow-origin" in answer.headers) is ("Origin" in headers)
 
 
 async def test_failures_carry_cors_headers_too(api_alone: Api) -> None:

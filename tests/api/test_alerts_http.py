@@ -160,7 +160,7 @@ async def test_a_threshold_against_the_stored_condition_is_400(api: Api) -> None
         (b"", "the body is empty; it must be a JSON object"),
         (b"[]", "the body must be a JSON object"),
         (b"{", "the body is not JSON: it ends too early"),
-        (rb'{"name":"a\u0000b"}', "name must not contain NUL characters"),
+        (rb'{"name":"a\u0000b"}', "name: must not contain NUL characters"),
     ],
 )
 async def test_a_body_that_is_no_rule_is_400(api_alone: Api, body: bytes, says: str) -> None:

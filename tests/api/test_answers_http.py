@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from api.call import MAX_BODY
 from tests.api.conftest import REPORT
 
 if TYPE_CHECKING:
@@ -137,6 +140,53 @@ async def test_a_wrong_parameter_is_400_with_its_name(api: Api, query: str, fiel
     assert [one["field"] for one in answer.json()["fields"]] == [field]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "says"),
+    [
+        ("POST", "/api/errors", {"message": "m"}, "source: is required"),
+        ("POST", "/api/settings/api-keys", {}, "name: is required"),
+        ("POST", "/api/settings/team/invite", {"email": "a@b.io", "role": "king"}, "role: must be"),
+        ("POST", "/api/v1/ingest", {}, "events: is required"),
+        ("GET", "/api/errors?limit=0", None, "limit: must be"),
+    ],
+)
+async def test_what_is_wrong_with_a_field_is_told_in_one_form(
+    api: Api, method: str, path: str, body: Any, says: str
+) -> None:
+    """The field, a colon, the problem; and the same code for every 400."""
+    answer = await api.request(method, path, json=body)
+    found = answer.json()
+    assert (answer.status_code, found.get("code", "bad_request")) == (400, "bad_request")
+    assert says in found["error"]
+    assert found["error"] == "; ".join(
+        f"{one['field']}: {one['problem']}" for one in found["fields"]
+    )
+
+
+async def test_a_compressed_body_is_opened_on_every_route(api: Api) -> None:
+    packed = {"Content-Encoding": "gzip", **JSON}
+    report = gzip.compress(json.dumps(REPORT).encode())
+    answer = await api.post("/api/errors", content=report, headers=packed)
+    assert (answer.status_code, answer.json()["data"]["message"]) == (201, REPORT["message"])
+    app = gzip.compress(b'{"id":"shop","name":"Shop"}')
+    made = await api.post("/api/settings/apps", content=app, headers=packed)
+    assert made.status_code == 201, made.text
+
+
+async def test_a_compressed_body_is_opened_up_to_the_limit_of_a_plain_one(api_alone: Api) -> None:
+    packed = {"Content-Encoding": "gzip", **JSON}
+    bomb = gzip.compress(b'{"message":"' + b"a" * (8 * MAX_BODY))
+    answer = await api_alone.post("/api/errors", content=bomb, headers=packed)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    packed["Content-Encoding"] = "compress"
+    answer = await api_alone.post("/api/errors", content=b"{}", headers=packed)
+    assert (answer.status_code, answer.headers["Accept-Encoding"]) == (
+        415,
+        "gzip, x-gzip, deflate, br, zstd",
+    )
+    assert answer.json()["error"].startswith("Content-Encoding 'compress' is not one of")
+
+
 async def test_an_unknown_parameter_is_ignored(api: Api) -> None:
     assert (await api.get("/api/errors?colour=red")).status_code == 200
 
@@ -244,3 +294,9 @@ async def test_metrics_count_requests_by_route_template(api_alone: Api) -> None:
     await api_alone.get("/api/errors/550e8400-e29b-41d4-a716-446655440000/occurrences")
     text = (await api_alone.get("/metrics")).text
     assert 'route="/api/errors/{error_id}/occurrences"' in text
+
+
+async def test_metrics_time_the_queries_to_the_log(api_alone: Api) -> None:
+    await api_alone.get("/api/errors/550e8400-e29b-41d4-a716-446655440000/occurrences")
+    text = (await api_alone.get("/metrics")).text
+    assert 'errata_query_seconds_count{query="stream"} 1.0' in text

@@ -171,6 +171,16 @@ async def test_occurrences_come_newest_first_and_page_by_cursor(api: Api) -> Non
     assert rest["next_cursor"] is None
 
 
+async def test_an_occurrence_has_the_event_id_that_its_group_showed(api: Api) -> None:
+    """The client's own id, or the log's where the client sent none."""
+    without = await api.report()
+    given = await api.report(event_id=str(uuid4()))
+    path = f"/api/errors/{given['id']}/occurrences"
+    newest, oldest = (await api.get(path)).json()["data"]["occurrences"]
+    assert newest["event_id"] == given["event_id"]
+    assert oldest["event_id"] == without["event_id"] == oldest["id"]
+
+
 async def test_a_known_event_id_is_stored_once_in_its_own_group(api: Api) -> None:
     own = str(uuid4())
     first = await api.report(event_id=own)

@@ -203,6 +203,9 @@ async def test_filters_choose_what_is_shown(api: Api) -> None:
     place = revoked["position"]
     (one,) = await events(api, after=place - 1, before=place + 1)
     assert one == revoked
+    assert await events(api, position=place) == [revoked]
+    assert await events(api, position=place, after=place) == []
+    assert await events(api, kind="key") == await events(api, kind="api_key")
 
 
 async def test_a_key_of_one_application_sees_what_is_about_it(api: Api) -> None:

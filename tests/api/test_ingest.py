@@ -182,14 +182,44 @@ def test_a_field_that_is_wrong_is_named_with_its_index(field: str, value: Any) -
     assert list(problems(event(), event(), event(**{field: value}))) == [f"events[2].{field}"]
 
 
-def test_what_is_wrong_deep_in_a_parsed_stack_is_named() -> None:
-    wrong = stack(FRAME, FRAME | {"lineNumber": "3"})
-    assert list(problems(event(parsedStack=wrong))) == [
-        "events[0].parsedStack.frames[1].lineNumber"
-    ]
-    assert list(problems(event(parsedStack=stack(parser="chrome")))) == [
-        "events[0].parsedStack.parser"
-    ]
+@pytest.mark.parametrize(
+    ("wrong", "field", "problem"),
+    [
+        (
+            stack(FRAME, FRAME | {"lineNumber": "3"}),
+            ".frames[1].lineNumber",
+            "a whole number or null",
+        ),
+        (stack(FRAME | {"fileName": 1}), ".frames[0].fileName", "a string or null"),
+        (stack(FRAME | {"inApp": 1}), ".frames[0].inApp", "true or false"),
+        (stack(FRAME | {"raw": None}), ".frames[0].raw", "a string"),
+        (stack(None), ".frames[0]", "an object"),
+        (stack() | {"frames": None}, ".frames", "a list"),
+        (stack() | {"raw": []}, ".raw", "a string"),
+        (
+            stack(parser="chrome"),
+            ".parser",
+            "one of browser, react-native, node, unknown",
+        ),
+        (stack(parser=None), ".parser", "one of browser, react-native, node, unknown"),
+        ([], "", "an object of frames, raw and parser"),
+    ],
+)
+def test_what_is_wrong_deep_in_a_parsed_stack_is_named(
+    wrong: Any, field: str, problem: str
+) -> None:
+    found = problems(event(parsedStack=wrong))
+    assert found == {f"events[0].parsedStack{field}": f"must be {problem}"}
+
+
+def test_what_a_parsed_stack_lacks_is_named() -> None:
+    frame = {name: value for name, value in FRAME.items() if name != "raw"}
+    assert problems(event(parsedStack=stack(frame))) == {
+        "events[0].parsedStack.frames[0].raw": "is required"
+    }
+    assert problems(event(parsedStack={"frames": []})) == {
+        "events[0].parsedStack.raw": "is required"
+    }
 
 
 def test_a_frame_may_have_nulls_where_the_document_has_them() -> None:
@@ -217,11 +247,11 @@ def test_characters_that_cannot_be_kept_are_named() -> None:
         (b"{", "the body is not JSON"),
         (b"\xff", "the body is not valid UTF-8"),
         (b'{"events": NaN}', "the body is not JSON"),
-        (b"{}", "events is required"),
-        (b'{"events": null}', "events is required"),
-        (b'{"events": {}}', "events must be a list of events"),
-        (b'{"events": []}', "events must hold 1 to 1,000 events"),
-        (b'{"events": [%s1]}' % (b"1," * 1_000), "events must hold 1 to 1,000 events"),
+        (b"{}", "events: is required"),
+        (b'{"events": null}', "events: is required"),
+        (b'{"events": {}}', "events: must be a list of events"),
+        (b'{"events": []}', "events: must hold 1 to 1,000 events"),
+        (b'{"events": [%s1]}' % (b"1," * 1_000), "events: must hold 1 to 1,000 events"),
         (b'{"events": [1]}', "events[0]: must be an object"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from domain.observation import Look
-from domain.service import DATABASE, ERRATA, NoteServiceDown, NoteServiceUp
+from domain.service import CACHE, DATABASE, ERRATA, NoteServiceDown, NoteServiceUp
 from errata.scheduler import run_scheduler
 from infra.probes import Board
 from infra.redis import connect_async
@@ -154,6 +154,19 @@ async def test_errata_is_down_while_its_database_is(api: Api) -> None:
     assert [round(one["seconds"]) for one in database["incidents"]] == [20]
 
 
+async def test_the_scheduler_has_one_uptime_without_that_of_the_database(api: Api) -> None:
+    await api.execute(NoteServiceUp(service=ERRATA, at=datetime.now(UTC) - timedelta(hours=5)))
+    await went_down(api, DATABASE, ago=7200, seconds=600)
+    position = await went_down(api, ERRATA, ago=3600, seconds=1800)
+    headers = {"X-Min-Position": str(position)}
+    answer = await api.get("/api/monitoring/uptime?service=Scheduler", headers=headers)
+    asked = answer.json()["data"]["uptime_percent_30d"]
+    services = (await data(api, "/api/monitoring/services"))["services"]
+    listed = next(one for one in services if one["name"] == "Scheduler")["uptime_percent"]
+    assert asked == pytest.approx(90, abs=0.01)
+    assert listed == pytest.approx(asked, abs=0.01)
+
+
 async def test_the_uptime_of_an_unknown_service_is_404(api: Api) -> None:
     assert (await api.get("/api/monitoring/uptime?service=nothing")).status_code == 404
 
@@ -197,3 +210,11 @@ async def test_performance_is_that_of_the_requests_before(api: Api) -> None:
     assert body["error_rate_percent"] == 0
     assert 0 < body["performance_score"] <= 10
     assert body["availability_percent"] == 100
+
+
+async def test_without_redis_nothing_is_available(api: Api) -> None:
+    await api.execute(NoteServiceUp(service=ERRATA, at=datetime.now(UTC) - timedelta(hours=5)))
+    position = await went_down(api, CACHE, ago=7200, seconds=1800)
+    headers = {"X-Min-Position": str(position)}
+    answer = await api.get("/api/analytics/performance", headers=headers)
+    assert answer.json()["data"]["availability_percent"] == pytest.approx(90, abs=0.01)

@@ -69,6 +69,20 @@ async def test_the_page_shows_every_operation_and_asks_nobody_else(api_alone: Ap
         assert escape(operation.summary) in answer.text
 
 
+async def test_the_introduction_tells_the_envelopes_apart(document: dict[str, Any]) -> None:
+    """What it says is what the schemas say: one envelope, the other, or none."""
+    said = document["info"]["description"]
+    for name, operation in operations(document):
+        if "404" not in operation["responses"]:
+            continue
+        path = name.split(" ")[1]
+        failure = operation["responses"]["404"]["content"]["application/json"]["example"]
+        assert ("success" in failure) is path.startswith(("/api/v1/", "/dashboard/api/"))
+    assert "Every answer is an envelope" not in said
+    for words in ("`/api/v1`", "`/dashboard/api`", '`{"success": true, ...}`', "`/health`"):
+        assert words in said
+
+
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """("GET /path", operation) of all there are."""
     for path, item in document["paths"].items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -11,10 +13,12 @@ import msgspec
 import redis
 
 from tests.api.conftest import REPORT, running
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from infra.settings import Settings
     from tests.api.conftest import Api
+    from tests.conftest import Servers
 
 NOBODY = "unix:///nowhere/redis.sock"
 
@@ -39,6 +43,30 @@ async def test_without_redis_reports_and_changes_go_on_and_reads_are_503(
         bound = {"X-API-Key": "ei_test_key_12345"}
         assert (await api.post("/api/errors", json=REPORT, headers=bound)).status_code == 201
         assert (await api.post("/api/errors", json={**REPORT, "app": "x"})).status_code == 503
+
+
+async def test_while_redis_is_frozen_reports_go_on_and_a_read_gives_up(
+    settings: Settings, api: Api, servers: Servers
+) -> None:
+    async with running(msgspec.structs.replace(settings, rate_limits=True)) as limited:
+        await limited.report()
+        assert (await limited.get("/api/errors")).status_code == 200
+        redis_process = servers.embedded.pids["redis"]
+        os.kill(redis_process, signal.SIGSTOP)
+        try:
+            reading = asyncio.create_task(limited.get("/api/errors?limit=1"))
+            for _ in range(3):
+                await limited.report()
+            answer = await reading
+            assert (answer.status_code, answer.json()["code"]) == (503, "redis_unavailable")
+        finally:
+            os.kill(redis_process, signal.SIGCONT)
+        async with asyncio.timeout(PATIENCE):
+            while (answer := await limited.get("/api/errors")).status_code != 200:
+                await asyncio.sleep(0.05)
+        position = str(await limited.container.store.head())
+        answer = await limited.get("/api/errors", headers={"X-Min-Position": position})
+        assert answer.json()["data"]["errors"][0]["count"] == 4
 
 
 async def test_without_postgres_writes_are_503(settings: Settings, api_alone: Api) -> None:

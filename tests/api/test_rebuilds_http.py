@@ -71,8 +71,8 @@ async def test_reads_go_on_over_the_swap_and_back(api: Api) -> None:
     """Written before, between and after: each read has seen the write before it."""
     made = await api.report()
     counts = []
-    for path in (PATH, f"{PATH}/rollback"):
-        rebuild = await asked(api, path)
+    for path, body in ((PATH, {"all": True}), (f"{PATH}/rollback", {})):
+        rebuild = await asked(api, path, **body)
         following = asyncio.create_task(followed(api, rebuild))
         while not following.done():
             written = await api.post("/api/errors", json={"message": "again", "source": "b"})
@@ -123,7 +123,7 @@ async def test_what_is_being_built_is_refused_until_it_is_cancelled(
     api = api_alone
     all_live(settings)
     first = await asked(api, read_models=[GROUPS.name])
-    refused = await api.post(PATH, json={})
+    refused = await api.post(PATH, json={"all": True})
     assert (refused.status_code, refused.json()["error"]) == (
         409,
         f"error_groups is being built already, by rebuild {first['id']}",
@@ -131,6 +131,19 @@ async def test_what_is_being_built_is_refused_until_it_is_cancelled(
     cancelled = await api.delete(f"{PATH}/{first['id']}")
     assert cancelled.status_code == 202
     assert cancelled.json()["data"]["cancelled_by"] == first["requested_by"]
+
+
+async def test_nobody_rebuilds_everything_by_mistake(api_alone: Api, settings: Settings) -> None:
+    """Nor with a misspelt field."""
+    all_live(settings)
+    both = {"read_models": ["stats"], "all": True}
+    for body in ({}, {"read_model": ["stats"]}, {"read_models": None}, {"all": False}, both):
+        answer = await api_alone.post(PATH, json=body)
+        assert (answer.status_code, answer.json()["error"]) == (
+            400,
+            'read_models: must be given, or "all": true in its place',
+        )
+    assert len((await asked(api_alone, all=True))["read_models"]) == len(READ_MODELS)
 
 
 async def test_the_index_in_postgresql_is_left_to_the_command_line(api_alone: Api) -> None:
@@ -156,7 +169,7 @@ async def test_what_cannot_be_is_said(api_alone: Api, settings: Settings) -> Non
             (field,) = answer.json()["fields"]
             assert field["field"] == "read_models"
             assert field["problem"].startswith(problem)
-    nothing_kept = await api.post(f"{PATH}/rollback", json={})
+    nothing_kept = await api.post(f"{PATH}/rollback")
     assert nothing_kept.json()["error"] == "no earlier version of any read model is kept"
     assert nothing_kept.status_code == 409
     for method, end in (("GET", ""), ("DELETE", ""), ("GET", "/events")):

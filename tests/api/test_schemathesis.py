@@ -81,7 +81,7 @@ THINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "error_id": ("errors", {"message": "fuzzed", "source": "fuzz"}),
     "rule_id": ("alerts/rules", {"name": "fuzzed", "condition": "error_count > 5 in 5m"}),
     "incident_id": ("alerts/incidents", {"title": "fuzzed"}),
-    "check_id": ("monitoring/checks", {"name": "fuzzed", "target": "tcp://127.0.0.1:9"}),
+    "check_id": ("monitoring/checks", {"name": "fuzzed", "target": "http://127.0.0.1:9"}),
     "key_id": ("settings/api-keys", {"name": "fuzzed"}),
     "member_id": ("settings/team/invite", {"role": "viewer"}),
 }
@@ -164,6 +164,9 @@ def make_possible(case: schemathesis.Case[Any], existing: dict[str, str]) -> Non
         # Either the id of a rule that is there, or a condition.
         case.body.pop("id", None)
         case.body["condition"] = SPOKEN["condition"]
+    if case.operation.path.endswith("/rebuilds") and isinstance(case.body, dict):
+        # Either names of read models, or all of them.
+        case.body["all"] = not case.body.get("read_models")
 
 
 def _say_what_works(part: object) -> None:

@@ -68,6 +68,29 @@ async def test_a_configuration_is_shown_masked(api: Api) -> None:
     assert (await listed(api))["slack"] == made
 
 
+async def test_one_is_shown_as_it_is_listed(api: Api) -> None:
+    made = await configure(api, "slack", SLACK)
+    answer = await api.get(f"{PATH}/slack")
+    assert (answer.status_code, answer.json()["data"]) == (200, made)
+    other = await api.get(f"{PATH}/sms")
+    assert other.json()["data"] == (await listed(api))["sms"]
+
+
+async def test_one_is_shown_as_it_was(api: Api) -> None:
+    await configure(api, "slack", SLACK)
+    before = await head_of(api)
+    await configure(api, "slack", None)
+    then = await api.get(f"{PATH}/slack", params={"as_of": before})
+    now = await api.get(f"{PATH}/slack", headers={"X-Min-Position": await head_of(api)})
+    shown = [one.json()["data"]["status"] for one in (then, now)]
+    assert shown == ["configured", "not_configured"]
+
+
+async def test_what_is_no_integration_is_404(api_alone: Api) -> None:
+    answer = await api_alone.get(f"{PATH}/pigeon")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 async def test_no_secret_is_in_the_log_in_plain(api: Api) -> None:
     await configure(api, "slack", SLACK)
     store: Any = api.container.store

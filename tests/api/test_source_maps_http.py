@@ -171,9 +171,11 @@ async def test_a_deletion_takes_a_version_and_leaves_the_others(api: Api) -> Non
     await upload(api, appVersion="2.0.0")
     answer = await api.delete(f"{ROOT}/1.0.0", headers=KEY)
     assert (answer.status_code, answer.json()["deleted"]) == (200, 1)
+    assert answer.json()["message"] == "1 source map of version 1.0.0 deleted"
     assert await names(api) == [("2.0.0", "a.js")]
     again = await api.delete(f"{ROOT}/1.0.0", headers=KEY)
     assert (again.status_code, again.json()["success"], again.json()["deleted"]) == (200, True, 0)
+    assert again.json()["message"] == "0 source maps of version 1.0.0 deleted"
 
 
 @pytest.mark.parametrize("version", ["release/1.0", "1.0+build 7", "?#%", "ü"])

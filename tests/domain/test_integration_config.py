@@ -92,8 +92,16 @@ def test_what_is_wrong_is_named(channel: Channel, config: Any, wrong: list[str])
     assert fields_wrong(channel, config) == wrong
 
 
-def test_unknown_fields_are_ignored() -> None:
-    assert fields_wrong("slack", {**SLACK, "color": "red"}) == []
+def test_unknown_fields_are_refused_by_name() -> None:
+    """Whoever gives one relies on it: mail must not go to another port than it names."""
+    assert read_config("slack", {**SLACK, "color": "red"}) == [
+        ("color", "is unknown: there are webhook_url, channel")
+    ]
+    assert read_config("email", {**MAIL, "smtp_port": 2525}) == [
+        ("smtp_port", "is unknown: write smtp_server as host:port")
+    ]
+    assert fields_wrong("slack", {**SLACK, "color": None}) == []
+    assert fields_wrong("slack", {**SLACK, "apprise_url": "json://x"}) == ["webhook_url", "channel"]
 
 
 @pytest.mark.parametrize(("tls", "port"), [("starttls", 587), ("tls", 465), ("none", 25)])

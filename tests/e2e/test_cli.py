@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import click
 import pytest
+from fsspec.registry import known_implementations
 
-from errata.cli import cli
+from errata.cli import cli, run
 from tests.e2e.instance import (
     Instance,
     answer,
@@ -50,6 +51,22 @@ def test_every_command_has_help_with_an_example(
 def test_help_explains_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["--help"], prog_name="errata", standalone_mode=False)
     assert "Exit codes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["up", "api", "worker", "scheduler", "retention run", "retention run --dry-run", "settings"],
+)
+def test_an_archive_that_cannot_be_opened_here_is_told_before_anything_starts(
+    arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = {"class": "no_such_package.FileSystem", "err": "Install it"}
+    monkeypatch.setitem(known_implementations, "cloud", store)
+    monkeypatch.setenv("ERRATA_ARCHIVE", "cloud://bucket/errata")
+    assert run(arguments.split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ERRATA_ARCHIVE=cloud://bucket/errata" in line
+    assert "no_such_package" in line
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_without_a_worker_the_command_does_the_work(tmp_path: Path) -> None:
         (("rebuild", "stast"), "no read model 'stast'; there are error_groups"),
         (("rebuild", "occurrences", "--no-wait"), "--no-wait is not for occurrences."),
         (("rebuild", "occurrences", "--rollback"), "--rollback is not for occurrences."),
+        (("rebuild", "--rollback", "--expect-same"), "--expect-same is not for --rollback"),
     ],
 )
 def test_what_is_wanted_must_be_said(

@@ -62,11 +62,17 @@ def test_one_page_of_metrics_shows_all_processes(running: Instance) -> None:
     assert running.report("measured").status_code == 201
     shows_worker = 'errata_read_model_position{read_model="error_groups"}'
     shows_api = 'errata_http_requests_total{method="POST",route="/api/errors",status="201"}'
-    assert eventually(
-        lambda: all(
-            shown in running.client.get("/metrics").text for shown in (shows_worker, shows_api)
+    shows_queries = 'errata_query_seconds_count{query="version"}'
+    shows_roles = [f'role="{role}"' for role in ("api", "worker", "scheduler")]
+
+    def all_shown() -> bool:
+        text = running.client.get("/metrics").text
+        memory = [one for one in text.splitlines() if one.startswith("process_resident_memory_")]
+        return all(one in text for one in (shows_worker, shows_api, shows_queries)) and all(
+            any(role in line for line in memory) for role in shows_roles
         )
-    )
+
+    assert eventually(all_shown)
 
 
 @pytest.mark.parametrize("part", ["api", "worker", "schedule"])

@@ -10,17 +10,18 @@ import msgspec
 import pytest
 
 from domain.alert_rule import ChangeAlertRule, CreateAlertRule
-from domain.history import Wanted
-from domain.message import ERRATA
+from domain.history import Change, Entry, Wanted
+from domain.integration import IntegrationCleared
+from domain.message import ERRATA, Context, Recorded
 from domain.rule_settings import RuleWish
 from errata import cli
-from errata.commands import entries
+from errata.commands import common, entries, history
 from infra.event_store.archive import Archive
 from infra.event_store.scan import LogScan
 from infra.event_store.store import EventStore
 from tests.conftest import Servers
 from tests.faults.api_process import url_of
-from tests.reports import SOMEBODY, report
+from tests.reports import NOON, SOMEBODY, report
 
 RULE = ERRATA
 
@@ -58,6 +59,52 @@ def test_a_history_says_who_did_what(log: str, capsys: pytest.CaptureFixture[str
     )
     assert [one["name"] for one in found] == ["AlertRuleChanged"]
     assert {"field": "settings.enabled", "before": True, "after": False} in found[0]["changes"]
+
+
+def test_a_history_is_read_on_a_narrow_terminal(
+    log: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line for each event, and below it what that changed."""
+    monkeypatch.setattr(history, "terminal_width", lambda: 80)
+    monkeypatch.setattr(common, "terminal_width", lambda: 80)
+    lines = said(capsys, "history", "alert_rule", str(RULE)).splitlines()
+    assert lines[0].startswith("2  20")
+    assert lines[0].endswith("AlertRuleChanged  key:test  request request")
+    assert "    settings.enabled: true -> false" in lines
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_who_and_which_request_are_shortened_and_secrets_left_out() -> None:
+    some_id = "0d9f3c1e-6a0b-4d0e-8f5a-3f1f7c2b9a10"
+    context = Context(f"member:{some_id}", some_id, some_id, "192.0.2.7")
+    event = IntegrationCleared(integration="slack")
+    recorded = Recorded(12, RULE, 2, "IntegrationCleared", RULE, NOON, context, event)
+    sealed = Change("sealed.ciphertext", "****", None)
+    shown = Change("preview.channel", "#a", None)
+    (line, details), (_, only) = entries.history_blocks(
+        [Entry(recorded, (shown, sealed)), Entry(recorded, (sealed,))], 80
+    )
+    assert line == "12  2026-01-01 12:00:00  IntegrationCleared  member:0d9f3c1e"
+    assert details == ["request 0d9f3c1e from 192.0.2.7", "preview.channel: #a -> -"]
+    assert only == ["request 0d9f3c1e from 192.0.2.7", "secrets changed"]
+
+
+def test_a_long_line_of_the_trail_says_how_much_it_leaves_out() -> None:
+    changes = [f"field_{number}: - -> {'x' * 60}" for number in range(20)]
+    line = entries._with_changes("5 AlertRuleCreated", changes)
+    assert line.endswith(f"{'x' * 60}, and 15 more")
+    assert entries._with_changes("5", changes[:2]) == f"5 {changes[0]}, {changes[1]}"
+
+
+def test_one_position_and_a_length_of_time_choose_events(
+    log: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = said(capsys, "audit", "tail", "--position", "2").splitlines()
+    assert "AlertRuleChanged" in line
+    assert len(said(capsys, "audit", "tail", "--since", "24h").splitlines()) == 5
+    rules = said(capsys, "audit", "tail", "--kind", "rule", "--since", "1h")
+    assert rules == said(capsys, "audit", "tail", "--kind", "alert_rule")
+    assert "no time" in said(capsys, "audit", "tail", "--since", "999999w", code=2)
 
 
 def test_what_never_was_has_no_history(log: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from domain.failures import NotFound
-from errata import far_behind
+from errata import far_behind, folding
 from errata.far_behind import fill_far_behind
 from errata.folding import Beside, FolderEnded, Here, Source, folders
 from errata.worker import DecodedLog
@@ -89,6 +89,17 @@ async def test_one_folder_leaves_what_a_runner_leaves(client: redis.Redis, sourc
     assert positions(client, ASIDE) == {head}
     assert told[-1] == head
     assert len(told) > 1
+
+
+async def test_large_events_are_folded_piece_by_piece_to_the_same_end(
+    client: redis.Redis, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "PAGE_EVENTS", 70)
+    monkeypatch.setattr(folding, "MOST_BYTES", 100_000)
+    head = head_of(source)
+    with closing(Here(source)) as one:
+        assert fill(client, ASIDE, head, [one]) is None
+    assert held(client, ASIDE) == run_live(client, source)
 
 
 async def test_two_processes_leave_what_a_runner_leaves(

@@ -89,13 +89,13 @@ async def test_bad_lines_are_named_with_their_fields_and_the_others_stored(
     assert (done.stored, done.bad) == (2, 7)
     assert [line.number for line in bad] == [2, 3, 4, 5, 6, 7, 8]
     reasons = [line.reason for line in bad]
-    assert "message is required" in reasons[0]
-    assert "level must be one of" in reasons[0]
+    assert "message: is required" in reasons[0]
+    assert "level: must be one of" in reasons[0]
     assert "not JSON" in reasons[1]
     assert "JSON object" in reasons[2]
     assert reasons[3] == "id: must be a UUID"
-    assert reasons[4] == "appId 'nobody' is not a registered application"
-    assert reasons[5] == "app 'nobody' is not a registered application"
+    assert reasons[4] == "appId: 'nobody' is not a registered application"
+    assert reasons[5] == "app: 'nobody' is not a registered application"
     assert "not JSON" in reasons[6]
 
 
@@ -149,7 +149,7 @@ def test_the_command_says_what_it_did(settings: None, capsys: pytest.CaptureFixt
 def test_bad_lines_are_exit_code_1(settings: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["import", str(FILES / "mixed.jsonl")]) == 1
     said = capsys.readouterr().err
-    assert "line 2: message is required" in said
+    assert "line 2: message: is required" in said
     assert "Stored 2, known before 0, bad lines 7." in said
 
 

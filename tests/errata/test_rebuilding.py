@@ -112,7 +112,7 @@ def test_the_version_before_comes_back_up_to_date(database_url: str, redis_url: 
         assert standing(redis_url).active[GROUPS.name] == built
         fill(database_url, dice("back again"), 60)
         done = when(redis_url, roll_back(redis_url, [GROUPS]))
-        assert done.state == "done"
+        assert (done.state, done.events_per_second) == ("done", None)
         now = standing(redis_url)
         assert now.active[GROUPS.name] == GROUPS.version
         assert now.kept[GROUPS.name].version == built
@@ -159,6 +159,28 @@ def test_a_cancelled_rebuild_leaves_the_live_version_and_nothing_else(
         assert contents_of(client, GROUPS.keyspace()) == before
     with pytest.raises(Conflict, match="it is cancelled"):
         cancel(redis_url, rebuild)
+
+
+def test_a_rebuild_that_comes_to_nothing_leaves_the_way_back(
+    database_url: str, redis_url: str
+) -> None:
+    fill(database_url, dice("way back"), 20)
+    with working(database_url, redis_url):
+        wait_for_head(database_url, redis_url)
+        when(redis_url, request(redis_url, [GROUPS]))
+        built = build_of(GROUPS.version, 1)
+        with redis.Redis.from_url(redis_url) as client:
+            client.set(f"{Keyspace(GROUPS.name, built).prefix}nobody's", "x")
+        failed = when(redis_url, request(redis_url, [GROUPS], expect_same=True))
+        assert failed.state == "differs"
+        assert standing(redis_url).kept[GROUPS.name].version == GROUPS.version
+        assert versions_there(redis_url, GROUPS.name) == {GROUPS.version, built}
+        done = when(redis_url, request(redis_url, [GROUPS]))
+        assert done.state == "done"
+        third = build_of(GROUPS.version, 3)
+        assert versions_there(redis_url, GROUPS.name) == {built, third}
+        when(redis_url, roll_back(redis_url, [GROUPS]))
+        assert standing(redis_url).active[GROUPS.name] == built
 
 
 def test_a_rebuild_goes_on_where_a_killed_worker_left_it(database_url: str, redis_url: str) -> None:

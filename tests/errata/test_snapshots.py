@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 import redis
+from fsspec import register_implementation
+from fsspec.implementations.memory import MemoryFileSystem
 
+import errata.snapshots
 from errata.past import Snapshots
-from errata.snapshots import Snapshotter
-from infra.event_store.archive import Archive
+from errata.snapshots import Snapshotter, run_snapshots
+from infra.event_store.archive import Archive, ArchiveDamaged
 from infra.event_store.past import PastLog
 from infra.settings import Settings, load_settings
 from infra.snapshots import SnapshotFolder, kept
@@ -20,8 +24,11 @@ from projections.digests import digest
 from projections.past import Builder, Goal, Interrupted, NoSnapshots, PastKeyspaces
 from projections.registry import READ_MODELS
 from tests.reports import SOMEBODY, report
+from tests.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infra.event_store.store import EventStore
 
 DISTANCE = 10
@@ -108,6 +115,69 @@ async def test_one_that_is_interrupted_is_taken_the_next_time(
     snapshotter.close()
     assert folder.all() == []
     assert taken(settings) == len(READ_MODELS)
+
+
+class Moody(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A file system that raises what no other does while it is `cross`."""
+
+    protocol = "moody"
+    cross = True
+    asked = 0
+
+    def exists(self, path: str, **options: Any) -> Any:
+        return self._unless_cross(super().exists, path, **options)
+
+    def cat_file(self, path: str, *arguments: Any, **options: Any) -> Any:
+        return self._unless_cross(super().cat_file, path, *arguments, **options)
+
+    def open(self, path: str, *arguments: Any, **options: Any) -> Any:
+        return self._unless_cross(super().open, path, *arguments, **options)
+
+    def _unless_cross(self, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        Moody.asked += 1
+        if Moody.cross:
+            raise RuntimeError("no credentials")
+        return work(*arguments, **options)
+
+
+@pytest.fixture
+def moody(monkeypatch: pytest.MonkeyPatch) -> str:
+    register_implementation("moody", Moody, clobber=True)
+    monkeypatch.setattr(Moody, "cross", True)
+    monkeypatch.setattr(Moody, "asked", 0)
+    return "moody://errata"
+
+
+async def test_snapshots_outlive_whatever_an_archive_raises(
+    store: EventStore, settings: Settings, moody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(store, DISTANCE)
+    monkeypatch.setattr(errata.snapshots, "TURN_SECONDS", 0.01)
+    there = msgspec.structs.replace(settings, archive=moody, snapshot_events=DISTANCE)
+    stop = threading.Event()
+    thread = threading.Thread(target=run_snapshots, args=(there, lambda: True, stop))
+    thread.start()
+    try:
+        assert await asyncio.to_thread(eventually, lambda: Moody.asked > 2)
+        Moody.cross = False
+        whole = SnapshotFolder(moody)
+        assert await asyncio.to_thread(eventually, lambda: len(whole.all()) == len(READ_MODELS))
+    finally:
+        stop.set()
+        await asyncio.to_thread(thread.join, PATIENCE)
+
+
+def test_whatever_an_archive_raises_a_moment_is_built_without_snapshots(moody: str) -> None:
+    assert Snapshots(SnapshotFolder(moody)).nearest(READ_MODELS[0], DISTANCE) == (0, ())
+
+
+def test_whatever_an_archive_raises_is_said_of_the_archive(moody: str) -> None:
+    with pytest.raises(ArchiveDamaged, match="no credentials"):
+        Archive(moody).manifest("events.parquet")
+    with pytest.raises(ArchiveDamaged, match="no credentials"):
+        Archive(moody).check("events.parquet", "", 0)
+    with pytest.raises(ArchiveDamaged, match="no credentials"):
+        list(Archive(moody).groups("events.parquet"))
 
 
 def test_old_ones_become_fewer() -> None:

@@ -12,13 +12,17 @@ import psycopg
 import pytest
 import redis
 
+from domain.alert import TriggerAlert
+from domain.alert_rule import ChangeAlertRule, CreateAlertRule
 from domain.error_group import ResolveError, group_id
+from domain.rule_settings import RuleWish
 from errata.folding import Source
 from errata.verification import Cancelled, CannotVerify, Stage, Tell, verify
 from errata.worker import DecodedLog
 from infra.event_store.subscription import Subscription
 from infra.settings import load_settings
 from projections.codes import Codes
+from projections.directory.rules import AlertRules
 from projections.error_groups import ErrorGroups
 from projections.error_groups.layout import report_field
 from projections.occurrence_index import OccurrenceIndex
@@ -27,6 +31,7 @@ from projections.registry import ALL_READ_MODELS, READ_MODELS
 from projections.runner import Runner
 from projections.stats import Stats
 from projections.versions import live_spaces
+from tests.alerts import facts
 from tests.reports import NOON, SOMEBODY, report
 
 if TYPE_CHECKING:
@@ -152,6 +157,23 @@ def test_a_stale_field_is_found_with_the_event_that_was_missed(
     count = findings[f"{ERRORS[2]} latest report: count"]
     assert (count.found, count.expected, count.since) == ("2", "3", 9)
     assert len(findings) == 4
+
+
+async def test_a_value_that_events_of_other_streams_made_is_not_traced_to_one_of_its_own(
+    settings: Settings, client: redis.Redis, store: EventStore
+) -> None:
+    """When a rule last triggered is in its alerts; its own stream only knows how it changed."""
+    rule_id = facts().rule_id
+    made = RuleWish(name="Rule", condition=facts().condition)
+    await store.execute(CreateAlertRule(rule_id=rule_id, wish=made), SOMEBODY)
+    await store.execute(TriggerAlert(alert=facts()), SOMEBODY)
+    renamed = ChangeAlertRule(rule_id=rule_id, wish=RuleWish(name="Other"))
+    await store.execute(renamed, SOMEBODY)
+    await asyncio.to_thread(run_worker_once, settings)
+    client.hdel(f"{prefix_of(client, AlertRules())}triggered", rule_id.bytes)
+    (finding,) = verdict_on(settings, AlertRules()).findings
+    assert (finding.key, finding.found, finding.stream_id) == ("triggered", None, rule_id)
+    assert (finding.since, finding.last_event) == (None, None)
 
 
 def event_id_at(settings: Settings, position: int) -> str:

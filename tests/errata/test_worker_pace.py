@@ -14,7 +14,7 @@ def test_behind_a_full_page_there_is_more() -> None:
 
 @pytest.mark.parametrize(
     ("events", "seconds"),
-    [(1, LEAST_PAUSE), (20, LEAST_PAUSE), (100, 0.025), (400, LONGEST_PAUSE), (1_999, 0.1)],
+    [(1, LEAST_PAUSE), (20, LEAST_PAUSE), (100, 0.025), (800, LONGEST_PAUSE), (1_999, 0.2)],
 )
 def test_the_more_events_the_longer_the_next_may_gather(events: int, seconds: float) -> None:
     assert pause_after(events) == pytest.approx(seconds)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from random import Random
 
+from tests.waiting import FULL
+
 
 def rounds(full: int, quick: int) -> int:
     """The count of the catalogue where the full form was asked for, else the quick one."""
-    return full if os.environ.get("FAULTS") == "full" else quick
+    return full if FULL else quick
 
 
 def dice(scenario: str) -> Random:

@@ -110,8 +110,9 @@ class Applied:
         moves: dict[str, list[int]] = {}
         while (message := self._channel.get_message(timeout=0.2)) is not None:
             if message["type"] == "message":
-                name, position = message["data"].decode().split()
-                moves.setdefault(name, []).append(int(position))
+                for line in message["data"].decode().splitlines():
+                    name, position = line.split()
+                    moves.setdefault(name, []).append(int(position))
         self._channel.close()
         self._client.close()
         return moves

@@ -89,11 +89,17 @@ def test_what_is_no_http_is_a_problem() -> None:
         assert problem == "it does not speak HTTP as it should"
 
 
-def test_a_private_target_is_refused(site: str) -> None:
-    problem = problem_of(check(site), False)
-    assert problem is not None
-    assert "loopback" in problem
-    assert "ALLOW_PRIVATE_TARGETS" in problem
+async def test_a_private_target_is_not_looked_at_and_so_unknown(site: str) -> None:
+    runner = CheckRunner(utc_now, allow_private=False)
+    name = site.replace("127.0.0.1", "localhost")
+    for target in (site, site.replace("http:", "tcp:"), name):
+        look = await runner.look(UUID(int=1), check(target))
+        assert look.status == "unknown"
+        assert look.milliseconds is None
+        assert look.reason is not None
+        assert "loopback" in look.reason
+        assert "ALLOW_PRIVATE_TARGETS" in look.reason
+    runner.close()
 
 
 async def test_a_slow_target_is_given_up_in_time(site: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import redis.asyncio as async_redis
 
 from infra.redis import connect_async
-from infra.samples import Sample, Sampler, Samples, open_connections
+from infra.samples import Sample, Sampler, Samples
 
 START = 1_756_468_800  # a whole hour
 
@@ -31,7 +32,7 @@ def samples(client: async_redis.Redis, second: float) -> Samples:
 
 
 async def test_a_sample_of_this_host_is_plausible(tmp_path: Path) -> None:
-    taken = Sampler(port=1, disk=tmp_path).take(START, database_connections=3)
+    taken = Sampler(disk=tmp_path).take(START, 3)
     assert 0 <= taken.cpu <= 100
     assert 0 < taken.memory <= 100
     assert 0 < taken.disk <= 100
@@ -39,13 +40,43 @@ async def test_a_sample_of_this_host_is_plausible(tmp_path: Path) -> None:
     assert taken.bytes_in >= 0
 
 
-def test_the_clients_of_a_port_are_counted() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert open_connections(port) == 0
-        with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
-            assert open_connections(port) == 1
-    assert open_connections(port) is None
+def test_what_stays_on_this_host_is_no_traffic_of_its_network(tmp_path: Path) -> None:
+    sampler = Sampler(disk=tmp_path)
+    sent = 64 * 1_048_576
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+        server.accept()[0] as peer,
+    ):
+        sending = threading.Thread(target=client.sendall, args=(bytes(sent),))
+        sending.start()
+        received = 0
+        while received < sent:
+            received += len(peer.recv(1_048_576))
+        sending.join()
+    taken = sampler.take(START, None)
+    assert taken.bytes_in < sent
+    assert taken.bytes_out < sent
+
+
+async def test_connections_are_a_mean_of_the_samples_that_know_them(
+    client: async_redis.Redis,
+) -> None:
+    kept = samples(client, 25)
+    for second, connections in ((0, None), (10, 2), (20, 4)):
+        await kept.keep(Sample(START + second, 1, 10.0, 50.0, 20.0, connections, 0, 0))
+    for timeframe in ("1h", "30d"):
+        report = await kept.report(timeframe)
+        assert report is not None
+        assert report.connections == 3
+
+
+async def test_without_a_word_of_connections_none_is_known(client: async_redis.Redis) -> None:
+    kept = samples(client, 5)
+    await kept.keep(Sample(START, 1, 10.0, 50.0, 20.0, None, 0, 0))
+    report = await kept.report("24h")
+    assert report is not None
+    assert report.connections is None
 
 
 async def test_longer_steps_agree_with_the_samples(client: async_redis.Redis) -> None:

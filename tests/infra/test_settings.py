@@ -2,6 +2,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from fsspec.registry import known_implementations
 
 from infra.settings import SETTINGS, Settings, SettingsError, describe, load_settings, mask_url
 
@@ -75,6 +76,26 @@ def test_the_environment_sets(name: str, text: str, field: str, expected: object
 
 def test_the_archive_stands_in_the_data_folder() -> None:
     assert load_settings({"ERRATA_DATA_DIR": "/srv/data"}).archive == "/srv/data/archive"
+
+
+@pytest.mark.parametrize("link", ["", "simplecache::"])
+def test_an_archive_whose_package_is_missing_is_refused(
+    link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = {"class": "no_such_package.FileSystem", "err": "Install it"}
+    monkeypatch.setitem(known_implementations, "cloud", store)
+    assert problem_of(ERRATA_ARCHIVE=f"{link}cloud://bucket/errata") == (
+        f"ERRATA_ARCHIVE={link}cloud://bucket/errata: "
+        "expected the package no_such_package, which is not installed"
+    )
+
+
+def test_an_archive_in_what_nobody_knows_is_refused() -> None:
+    assert problem_of(ERRATA_ARCHIVE="foo://x/y").startswith("ERRATA_ARCHIVE=foo://x/y: expected")
+
+
+def test_an_archive_of_a_known_kind_is_taken_as_it_is() -> None:
+    assert load_settings({"ERRATA_ARCHIVE": "memory://errata"}).archive == "memory://errata"
 
 
 def test_links_lead_to_this_machine_where_nothing_else_is_said() -> None:
@@ -250,3 +271,10 @@ def test_only_production_is_production() -> None:
     assert [
         load_settings({"ENVIRONMENT": name}).production for name in ("production", "staging")
     ] == [True, False]
+
+
+def test_compose_passes_every_setting_that_the_image_does_not_set_itself() -> None:
+    compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text()
+    for setting in SETTINGS:
+        if setting.name not in ("HOST", "PORT", "ERRATA_DATA_DIR"):
+            assert f"\n    {setting.name}:" in compose, setting.name

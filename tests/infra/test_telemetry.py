@@ -4,8 +4,10 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,9 +133,10 @@ def count(metrics):
     metrics.request("BREW", "/api/errors", 405, 0.004)
     metrics.watch_queue(lambda: 3)
     metrics.observe_commit(7, 0.01)
+    metrics.observe_query("stream", 0.002)
     metrics.observe_read_model("error_groups", position=8, head=10, lag_seconds=1.5)
 
-metrics = Metrics(load_settings({}))
+metrics = Metrics(load_settings({}), "api")
 children = []
 for _ in range(2):
     child = os.fork()
@@ -150,13 +153,35 @@ print(metrics.exposition()[0].decode())
 """
 
 
-def exposition(folder: Path | None, mode: str = "keep") -> set[str]:
-    """The samples that a process and two forked children of it have counted."""
+PROCESSES = """
+import os, sys
+from infra.metrics import Metrics
+from infra.settings import load_settings
+
+ready, go = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    Metrics(load_settings({}), "worker")
+    os.write(ready[1], b"x")
+    os.read(go[0], 1)
+    os._exit(0)
+metrics = Metrics(load_settings({}), "api")
+os.read(ready[0], 1)
+if sys.argv[1] == "gone":
+    os.write(go[1], b"x")
+    os.waitpid(child, 0)
+print(metrics.exposition()[0].decode())
+os.write(go[1], b"x")
+"""
+
+
+def exposition(folder: Path | None, mode: str = "keep", script: str = COUNT) -> set[str]:
+    """The samples that a process and its forked children have counted."""
     environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder or "")}
     if folder is None:
         del environ["PROMETHEUS_MULTIPROC_DIR"]
     counted = subprocess.run(
-        [sys.executable, "-c", COUNT, mode],
+        [sys.executable, "-c", script, mode],
         cwd=PROJECT,
         env=environ,
         capture_output=True,
@@ -173,6 +198,7 @@ def test_the_counts_of_all_processes_add_up(tmp_path: Path) -> None:
     assert f"errata_http_requests_total{labels} 3.0" in found
     assert "errata_commit_events_sum 21.0" in found
     assert "errata_commit_seconds_count 3.0" in found
+    assert 'errata_query_seconds_count{query="stream"} 3.0' in found
     assert "errata_commit_queue 9.0" in found
 
 
@@ -197,3 +223,29 @@ def test_methods_that_nobody_knows_share_one_label(tmp_path: Path) -> None:
 
 def test_without_a_folder_a_process_shows_its_own_numbers() -> None:
     assert "errata_commit_events_sum 7.0" in exposition(None)
+
+
+def usage(found: set[str], name: str) -> dict[str, float]:
+    """A sample of each process, by its role."""
+    processes = (re.fullmatch(name + r'{pid="\d+",role="(\w+)"} (\S+)', one) for one in found)
+    return {one[1]: float(one[2]) for one in processes if one}
+
+
+def test_memory_and_cpu_are_told_of_every_process_by_its_role(tmp_path: Path) -> None:
+    found = exposition(tmp_path, script=PROCESSES)
+    memory = usage(found, "process_resident_memory_bytes")
+    assert set(memory) == {"api", "worker"}
+    assert all(2**20 < size < 2**32 for size in memory.values())
+    cpu = usage(found, "process_cpu_seconds_total")
+    assert 0 < cpu["api"] < 60 and 0 <= cpu["worker"] < 60
+    started = usage(found, "process_start_time_seconds")
+    assert all(abs(time.time() - one) < 120 for one in started.values())
+
+
+def test_a_process_that_is_gone_uses_nothing(tmp_path: Path) -> None:
+    found = exposition(tmp_path, "gone", PROCESSES)
+    assert set(usage(found, "process_resident_memory_bytes")) == {"api"}
+
+
+def test_without_a_folder_a_process_tells_what_it_uses_itself() -> None:
+    assert set(usage(exposition(None), "process_cpu_seconds_total")) == {"api"}

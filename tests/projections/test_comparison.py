@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from projections import comparison
 from projections.comparison import Versions
 from projections.projection import Keyspace
 
@@ -34,7 +35,8 @@ def move(client: redis.Redis, space: Keyspace, position: int) -> None:
 
 
 def differences(client: redis.Redis) -> list[tuple[bytes, str]]:
-    return [(key, what) for key, what in Versions(client, LIVE, NEW, lambda: None).compare()[0]]
+    compared = Versions(client, LIVE, NEW, lambda seconds: None).compare()
+    return [(key, what) for key, what in compared.differences]
 
 
 def test_two_that_hold_the_same_do_not_differ(client: redis.Redis) -> None:
@@ -67,6 +69,35 @@ def test_each_way_to_differ_is_found(
     assert differences(client) == [expected]
 
 
+def test_members_in_another_order_are_compared_inside_redis(client: redis.Redis) -> None:
+    """They are never sent: what is so large is kept in the order of its history."""
+    for space, step in ((LIVE, 1), (NEW, -1)):
+        numbers = range(700)[::step]
+        client.hset(f"{space.prefix}hash", mapping={f"field {n}": n for n in numbers})
+        client.hset(f"{space.prefix}turned", mapping={f"field {n}": n for n in numbers})
+        client.sadd(f"{space.prefix}turned set", *(f"member {n}" for n in numbers))
+    client.config_resetstat()
+    assert differences(client) == []
+    assert {"cmdstat_hscan", "cmdstat_sscan"}.isdisjoint(client.info("commandstats"))
+
+
+@pytest.mark.parametrize("limit", [1, 699, 700, 1_000])
+def test_redis_compares_a_page_of_keys_in_parts(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """However few members it may look at in one go."""
+    monkeypatch.setattr(comparison, "_ALIKE_UP_TO", limit)
+    assert differences(client) == []
+    for key in ("hash", "zset"):
+        client.delete(f"{LIVE.prefix}{key}")
+    client.sadd(f"{LIVE.prefix}set", "one more")
+    assert differences(client) == [
+        (b"hash", "missing"),
+        (b"set", "changed"),
+        (b"zset", "missing"),
+    ]
+
+
 def test_what_only_changes_meanwhile_does_not_differ(client: redis.Redis) -> None:
     """Each step is one transaction for both versions, as a runner's is; one thing is spoilt."""
     client.hset(f"{LIVE.prefix}hash", "spoilt", "x")
@@ -95,7 +126,7 @@ def test_a_comparison_waits_until_both_stand_at_one_position(client: redis.Redis
     client.set(NEW.checkpoint, 2)
     waited = 0
 
-    def pause() -> None:
+    def pause(seconds: float) -> None:
         nonlocal waited
         waited += 1
         if waited == 5:

@@ -60,8 +60,9 @@ class MemoryLog:
     def named(self, after: int, until: int, names: Collection[str]) -> Sequence[Recorded[Any]]:
         return [one for one in self._events[after:until] if one.name in names]
 
-    def stream(self, stream_id: UUID, until: int) -> Iterable[Recorded[Any]]:
-        return [one for one in self._events[:until] if one.stream_id == stream_id]
+    def stream_pages(self, stream_id: UUID, until: int) -> Iterable[Sequence[Recorded[Any]]]:
+        events = [one for one in self._events[:until] if one.stream_id == stream_id]
+        return [events[at : at + self._page] for at in range(0, len(events), self._page)]
 
 
 class KeptSnapshots:

@@ -70,6 +70,19 @@ async def test_a_message_lets_go_on_who_waits(redis: Redis) -> None:
         await positions.stop()
 
 
+async def test_one_message_may_tell_of_several_read_models(redis: Redis) -> None:
+    positions = await positions_at(redis, 1, log_at(1))
+    await positions.start()
+    try:
+        wait = asyncio.create_task(positions.wait("errors", 2, 5))
+        await asyncio.sleep(0.1)
+        await redis.set(ERRORS.checkpoint, 2)
+        await redis.publish(POSITIONS, "others.v1 7\nerrors.v1 2\nothers.v2 2")
+        assert await asyncio.wait_for(wait, 0.2)
+    finally:
+        await positions.stop()
+
+
 async def test_a_lost_message_delays_for_a_look_only(redis: Redis) -> None:
     positions = await positions_at(redis, 1, log_at(1))
     await positions.start()

@@ -10,7 +10,14 @@ import redis
 
 from domain.app import AppRegistered
 from domain.message import Event, Recorded
-from projections.projection import CLEARING, Keyspace, Page, RedisReadModel, Write
+from projections.projection import (
+    CLEARING,
+    POSITIONS,
+    Keyspace,
+    Page,
+    RedisReadModel,
+    Write,
+)
 from projections.runner import Runner
 from tests.spec import recorded
 
@@ -82,6 +89,16 @@ def test_read_models_behind_and_ahead_of_each_other_all_get_each_event_once(
     run(Runner(AFewEvents(4), client, [first], page_events=3))
     run(Runner(log, client, [first, other], page_events=3))
     assert apps(client, first) == apps(client, other) == [b"app%d" % n for n in range(10)]
+
+
+def test_a_page_is_announced_once_for_all_whom_it_moves(client: redis.Redis) -> None:
+    with client.pubsub() as channel:  # type: ignore[no-untyped-call]
+        channel.subscribe(POSITIONS)
+        run(Runner(AFewEvents(5), client, [ListOfApps(), OtherList()], page_events=3))
+        heard = []
+        while (message := channel.get_message(timeout=0.2)) is not None:
+            heard += [message["data"]] if message["type"] == "message" else []
+    assert heard == [b"test_list.v1 %d\ntest_other.v1 %d" % (at, at) for at in (3, 5)]
 
 
 def test_a_checkpoint_that_moved_meanwhile_keeps_a_page_out(client: redis.Redis) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.message import Command
-from domain.service import DATABASE, ERRATA, NoteServiceDown, NoteServiceUp, StopWatching
+from domain.service import CACHE, DATABASE, ERRATA, NoteServiceDown, NoteServiceUp, StopWatching
 from projections.downtimes import Downtime, percent, union
 from projections.uptime import ServiceUptime, UptimeQueries
 from tests.projections.helpers import START, Log, content, folded
@@ -135,6 +135,18 @@ async def test_a_downtime_that_goes_on_counts_until_now(redis: Redis) -> None:
     assert found.percent_24h == pytest.approx(60.0)
     assert found.up_since is None
     assert found.recent[0].end is None
+
+
+async def test_reads_are_not_answered_while_errata_or_either_server_is_away(redis: Redis) -> None:
+    story = [
+        *((0, name, True) for name in (ERRATA, DATABASE, CACHE)),
+        *((10, DATABASE, False), (20, DATABASE, True)),
+        *((40, CACHE, False), (45, ERRATA, False), (60, CACHE, True), (65, ERRATA, True)),
+    ]
+    await folded(redis, MODEL, logged(story).events)
+    now = START + timedelta(seconds=100)
+    assert (await queries(redis).of_answers(now)).percent_24h == pytest.approx(65.0)
+    assert (await queries(redis).of_errata(now)).percent_24h == pytest.approx(70.0)
 
 
 async def test_a_downtime_that_reaches_into_the_window_counts_as_far_as_it_does(

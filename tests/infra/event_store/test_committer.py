@@ -43,6 +43,26 @@ async def test_what_waits_is_committed_together(database_url: str) -> None:
     assert sorted(one.position for one in done) == list(range(1, 501))
 
 
+async def test_who_comes_back_at_once_is_in_the_next_commit(database_url: str) -> None:
+    """Callers that report again when they are answered: not half of them in every commit."""
+    commits: list[int] = []
+    async with started(database_url, observe=lambda events, _: commits.append(events)) as store:
+
+        async def caller(late: float) -> None:
+            await asyncio.sleep(late)
+            for _ in range(20):
+                await store.execute(report(), SOMEBODY)
+                await asyncio.sleep(0.001)
+
+        await asyncio.gather(*(caller(number % 2 * 0.002) for number in range(24)))
+    assert sum(commits) / len(commits) > 16
+
+
+@pytest.mark.parametrize(("units", "seconds"), [(1, 0.0), (4, 0.0), (14, 0.004), (1_000, 0.008)])
+def test_commands_gather_after_a_commit_of_many(units: int, seconds: float) -> None:
+    assert committer.gathering_after(units) == pytest.approx(seconds)
+
+
 async def test_a_transaction_takes_no_more_than_the_batch_limit(database_url: str) -> None:
     commits: list[int] = []
     async with started(

@@ -14,11 +14,12 @@ from domain.alert_rule import CreateAlertRule
 from domain.history import Wanted, names_wanted
 from domain.message import Context
 from domain.rule_settings import RuleWish
-from infra.event_store import scan
+from infra.event_store import past, scan
 from infra.event_store.archive import Archive
 from infra.event_store.codec import Row, from_row
+from infra.event_store.past import StreamLacks
 from infra.event_store.reader import HoleInLog
-from infra.event_store.scan import LogScan, StreamLacks, lets_through
+from infra.event_store.scan import LogScan, lets_through
 from infra.event_store.store import EventStore
 from tests.errata.retention_tools import MONTHS, Months, retain, whole_log
 from tests.reports import report
@@ -157,8 +158,8 @@ async def test_a_stream_is_read_whole_in_pages_of_any_size(
 ) -> None:
     whole = await fill(database_url, archive, archived=archived)
     left = max(row.position for row in whole if row.recorded_at < MONTHS[2])
-    monkeypatch.setattr(scan, "STREAM_EVENTS", 3)
-    monkeypatch.setattr(scan, "PAGE_BYTES", 900)
+    monkeypatch.setattr(past, "STREAM_EVENTS", 3)
+    monkeypatch.setattr(past, "STREAM_BYTES", 900)
     with LogScan(database_url, archive) as log:
         for stream_id in {row.stream_id for row in whole}:
             rows = [row for row in whole if row.stream_id == stream_id]

@@ -11,13 +11,13 @@ import pytest
 from domain.app import RegisterApp
 from domain.failures import Conflict
 from domain.history import Wanted
-from errata import restoring
-from errata.restoring import Restored, restore
+from infra import restoring
 from infra.audit_check import NotProved
 from infra.event_store.archive import Archive
 from infra.event_store.scan import LogScan
 from infra.event_store.store import EventStore
 from infra.history import events_export
+from infra.restoring import Restored, restore
 from tests.conftest import Servers
 from tests.errata.retention_tools import MONTHS, Months, rebuilt, retain, whole_log
 from tests.reports import SOMEBODY, check_log, report

@@ -7,7 +7,6 @@ and repeated. The states that decisions need are folded on the way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import IO, Any, NamedTuple
 from uuid import UUID
 
@@ -21,6 +20,8 @@ from domain.history import KIND_OF_EVENT
 from infra.audit_check import log_rows
 from infra.event_store import statements as sql
 from infra.event_store.codec import COPY_END, COPY_HEADER, Row, copy_row, from_row
+from infra.event_store.pages import in_pages
+from infra.event_store.reader import read_head
 
 BATCH_EVENTS = 1_000
 
@@ -61,7 +62,7 @@ def restore(
     done = Restored()
     size = min(BATCH_EVENTS, partition_events)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        head = _head(connection)
+        head = read_head(connection)
         rows = log_rows(file)
         for row in rows:
             if row.position > head:
@@ -72,7 +73,7 @@ def restore(
         else:
             return done
         rows = _after(row, rows)
-        while batch := list(islice(rows, size)):
+        for batch in in_pages(rows, size):
             connection.execute("SELECT log_keep_room(%s)", (partition_events,))
             with connection.transaction():
                 _append(connection, batch)
@@ -84,12 +85,6 @@ def restore(
 def _after(first: Row, rest: Iterator[Row]) -> Iterator[Row]:
     yield first
     yield from rest
-
-
-def _head(connection: psycopg.Connection[Any]) -> int:
-    found = connection.execute(sql.READ_HEAD).fetchone()
-    assert found is not None
-    return int(found[0])
 
 
 def _compare_head(connection: psycopg.Connection[Any], row: Row) -> None:
