@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from api.schemas import NOT_BLANK, ShortText, Time
-from domain.condition import MAX_THRESHOLD, WINDOW_FORMS
+from domain.condition import MAX_THRESHOLD, WINDOW_FORMS, Metric, Operator
 from domain.condition_parser import MAX_CONDITION
 from domain.incident import MAX_DESCRIPTION, Status
 from domain.vocabulary import Channel, Severity
@@ -114,11 +114,27 @@ class AlertRuleBody(msgspec.Struct, kw_only=True):
     updated_at: Time
 
 
+class MeasuredBody(msgspec.Struct, kw_only=True):
+    """One comparison of a condition with the value it found; `at_least`: more was there than was
+    kept count of."""
+
+    metric: Metric
+    value: float | int
+    operator: Operator
+    threshold: float | int
+    window: str
+    at_least: bool
+
+
 class TriggerBody(msgspec.Struct, kw_only=True):
     """Why an alert was triggered. `value` is that of the condition's first comparison, `values`
     are those of all; `at_least`: more was there than was kept count of. `since` is when the oldest
     entry that counted was recorded; the positions are those of the oldest and the newest.
-    `reminder`: it was firing already. `silenced`: nobody was told."""
+    `reminder`: it was firing already. `silenced`: nobody was told. `measured` are all comparisons.
+    `elsewhere`: not all that counted came from `environment` and `source`, which are the newest
+    one's. `services` names up to five that were down; `latest_error_id` and `latest_message` are
+    of the newest that counted, where the alert is not about one error. Alerts of earlier versions
+    leave these empty, and `firing_since`, when the first trigger of this firing was, null."""
 
     rule_version: int
     severity: Severity
@@ -138,6 +154,12 @@ class TriggerBody(msgspec.Struct, kw_only=True):
     silenced: bool
     reminder: bool
     incident_id: UUID | None
+    measured: list[MeasuredBody]
+    firing_since: Time | None
+    elsewhere: bool
+    services: tuple[str, ...]
+    latest_error_id: UUID | None
+    latest_message: str | None
 
 
 class RecoveryBody(msgspec.Struct, kw_only=True):
@@ -163,15 +185,17 @@ class AttemptBody(msgspec.Struct, kw_only=True):
 
 class NotificationBody(msgspec.Struct, kw_only=True):
     """A message on its way, and what became of it. Its `id` is the key by which receivers know a
-    repetition; `alerts` is how many it tells of: more than one make a digest."""
+    repetition; `alerts` is how many it tells of: more than one make a digest. One that had to wait
+    with others may go out in another, `summed_up_by`."""
 
     id: UUID
     channel: Channel
-    status: Literal["queued", "retrying", "sent", "given_up"]
+    status: Literal["queued", "retrying", "sent", "given_up", "summed_up"]
     title: str
     text: str
     alerts: Annotated[int, Meta(ge=0)]
     attempts: list[AttemptBody]
+    summed_up_by: UUID | None
 
 
 class HistoryEntryBody(msgspec.Struct, kw_only=True):

@@ -13,10 +13,22 @@ from uuid import UUID
 
 import msgspec
 
-from domain.condition import Number
+from domain.condition import Metric, Number, Operator
 from domain.decider import Decider
 from domain.message import Command, Event, Recorded, derived_id
 from domain.vocabulary import Severity
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One comparison of a condition with the value it found; `at_least` says that more was there
+    than was kept count of."""
+
+    metric: Metric
+    value: Number
+    operator: Operator
+    threshold: Number
+    window: str
+    at_least: bool = False
 
 
 class AlertFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,6 +39,12 @@ class AlertFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     that more was there than was kept count of. `since` is when the oldest entry that counted was
     recorded, the positions are those of the oldest and the newest. `environment` and `source` are
     the last counted occurrence's. `reminder`: it was firing already. `silenced`: nobody was told.
+
+    What follows the incident, old logs do not have: `measured` are all comparisons,
+    `firing_since` is the instant of the first trigger of this firing, `elsewhere` says that not
+    all that counted came from the place named, `services` names some of those that were down, and
+    the `latest` are the error and the message of the last counted occurrence, where the alert is
+    not about one error.
     """
 
     rule_id: UUID
@@ -52,6 +70,12 @@ class AlertFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     silenced: bool = False
     reminder: bool = False
     incident_id: UUID | None = None
+    measured: tuple[Measured, ...] = ()
+    firing_since: datetime | None = None
+    elsewhere: bool = False
+    services: tuple[str, ...] = ()
+    latest_error_id: UUID | None = None
+    latest_message: str | None = None
 
 
 # -- commands ------------------------------------------------------------------------------------
@@ -185,7 +209,7 @@ def alert_id(rule_id: UUID, error_id: UUID | None) -> UUID:
 decider = Decider(
     kind="alert",
     state_type=Alert,
-    state_schema=1,
+    state_schema=2,
     initial=Alert(),
     evolve=evolve,
     decide=decide,

@@ -8,13 +8,15 @@ from uuid import UUID
 
 import msgspec
 
-from domain.alert import AlertFacts
+from domain.alert import AlertFacts, Measured
+from domain.condition import Condition, amount, explain
 from domain.notification import Message
+from domain.rule_settings import RuleSettings, condition_of
 from domain.times import rfc3339
-from domain.vocabulary import ANY_APP, Severity
+from domain.vocabulary import ANY_APP
 
 LISTED = 10
-"""How many alerts a digest names."""
+"""How many alerts a digest names, and how many messages one that sums up others."""
 
 _SHORT = 120
 """Characters of an error's message in a title or a line."""
@@ -34,10 +36,11 @@ def triggered(facts: AlertFacts) -> Told:
     text = [
         f"{head}: {subject}",
         "",
-        f"How many: {_how_many(facts)}",
-        f"Since: {_time(facts.since)}",
-        f"Where: {where(facts.app, facts.environment, facts.source)}",
-        f"Why: {facts.explained} The condition is: {facts.condition}",
+        f"How many: {how_many(facts)}",
+        *_since(facts),
+        f"Where: {where(facts)}",
+        *_latest(facts),
+        _why(facts.explained, facts.condition),
         f"At: {_time(facts.at)}",
     ]
     message = Message(
@@ -47,7 +50,8 @@ def triggered(facts: AlertFacts) -> Told:
         link=link_to(facts.rule_id, facts.error_id),
         severity=facts.severity,
     )
-    return Told(message, f"{_time(facts.at)} {head.lower()}: {subject}, {_how_many(facts)}")
+    parts = [head.lower() + _of_error(facts), how_many(facts), *_services(facts), *_spot(facts)]
+    return Told(message, f"{_time(facts.at)} {', '.join(parts)}")
 
 
 def recovered(last: AlertFacts, since: datetime, at: datetime, triggers: int, reason: str) -> Told:
@@ -59,8 +63,8 @@ def recovered(last: AlertFacts, since: datetime, at: datetime, triggers: int, re
         "",
         f"It fired for {_length(at - since)}, since {_time(since)}, and triggered"
         f" {'once' if triggers == 1 else f'{triggers} times'}.",
-        f"Where: {where(last.app, last.environment, last.source)}",
-        f"Why: {reason}. The condition is: {last.condition}",
+        f"Where: {where(last)}",
+        _why(f"{reason}.", last.condition),
         f"At: {_time(at)}",
     ]
     message = Message(
@@ -70,20 +74,62 @@ def recovered(last: AlertFacts, since: datetime, at: datetime, triggers: int, re
         link=link_to(last.rule_id, last.error_id),
         severity=last.severity,
     )
-    return Told(message, f"{_time(at)} recovered: {subject}, after {_length(at - since)}")
+    return Told(message, f"{_time(at)} recovered{_of_error(last)}, after {_length(at - since)}")
 
 
 def digest(
-    rule_name: str, lines: Sequence[str], count: int, link: str, severity: Severity
+    rule_id: UUID, settings: RuleSettings, lines: Sequence[str], count: int, since: datetime
 ) -> Message:
-    """Several alerts of one rule in one message: the first of them, and how many more."""
+    """Several alerts of one rule in one message: the first of them, which was at `since`, and how
+    many more. A line says of its alert what the others need not share."""
     listed = lines[:LISTED]
     rest = count - len(listed)
-    text = [f"{count} alerts of the rule {rule_name} since its last message:", "", *listed]
+    condition = condition_of(settings)
+    text = [
+        f"{count} alerts of the rule {settings.name}",
+        "",
+        f"Since: {_time(since)}",
+        f"Where: {_services_alone(condition) or _app(settings.app)}",
+        _why(explain(condition), settings.condition),
+        "",
+        *listed,
+    ]
     if rest > 0:
         text.append(f"and {rest} more")
-    title = f"[{severity}] {rule_name}: {count} alerts"
-    return Message(kind="digest", title=title, text="\n".join(text), link=link, severity=severity)
+    return Message(
+        kind="digest",
+        title=f"[{settings.severity}] {settings.name}: {count} alerts",
+        text="\n".join(text),
+        link=link_to(rule_id),
+        severity=settings.severity,
+    )
+
+
+def summed_up(
+    rule_id: UUID, earlier: Sequence[tuple[datetime, Message]], newest: Message, count: int
+) -> Message:
+    """Messages of one rule that could not be sent in time, oldest first, as one: the newest in
+    full, for it says how things stand, then the titles of those before it, newest first. `count`
+    is how many alerts all of them tell of."""
+    many = "1 message" if len(earlier) == 1 else f"{len(earlier)} messages"
+    text = [
+        newest.text,
+        "",
+        f"Before that, since {_time(earlier[0][0])}, {many} could not be sent in time. With this"
+        f" one they tell of {count} alerts:",
+        "",
+        *(f"{_time(at)} {message.title}" for at, message in reversed(earlier[-LISTED:])),
+    ]
+    rest = len(earlier) - LISTED
+    if rest > 0:
+        text.append(f"and {rest} more before")
+    return Message(
+        kind="digest",
+        title=f"{newest.title} (and {many} before)",
+        text="\n".join(text),
+        link=link_to(rule_id),
+        severity=newest.severity,
+    )
 
 
 def link_to(rule_id: UUID, error_id: UUID | None = None) -> str:
@@ -93,27 +139,81 @@ def link_to(rule_id: UUID, error_id: UUID | None = None) -> str:
     return f"/api/alerts/rules/{rule_id}/history"
 
 
-def where(app: str, environment: str | None, source: str | None) -> str:
-    """The place in words."""
-    parts = ["all applications" if app == ANY_APP else f"application {app}"]
-    if environment is not None:
-        parts.append(f"environment {environment}")
-    if source is not None:
-        parts.append(f"source {source}")
-    return ", ".join(parts)
+def how_many(facts: AlertFacts) -> str:
+    """What was counted, comparison by comparison."""
+    return " and ".join(map(_measured, facts.measured))
+
+
+def where(facts: AlertFacts) -> str:
+    """The place in words: which services are down, or where the newest of what counted came from.
+    Services belong to no application."""
+    services = _services(facts)
+    if all(one.metric == "service_down" for one in facts.measured):
+        return ", ".join(services) or "no service"
+    return ", ".join([*services, _app(facts.app), *_spot(facts)])
+
+
+def _measured(one: Measured) -> str:
+    least = "at least " if one.at_least else ""
+    asked = f"({one.operator} {one.threshold})"
+    return f"{least}{amount(one.metric, one.value)} within {one.window} {asked}"
+
+
+def _app(app: str) -> str:
+    return "all applications" if app == ANY_APP else f"application {app}"
+
+
+def _services_alone(condition: Condition) -> str:
+    services = all(one.metric == "service_down" for one in condition.comparisons)
+    return "the services that are watched" if services else ""
+
+
+def _services(facts: AlertFacts) -> list[str]:
+    """The services in words, where there are any."""
+    if not facts.services:
+        return []
+    down = max(one.value for one in facts.measured if one.metric == "service_down")
+    more = f" and {down - len(facts.services)} more" if down > len(facts.services) else ""
+    return [f"service{'' if down == 1 else 's'} {', '.join(facts.services)}{more}"]
+
+
+def _spot(facts: AlertFacts) -> list[str]:
+    """The place within an application, as much of it as is known."""
+    named = (("environment", facts.environment), ("source", facts.source))
+    known = [f"{name} {value}" for name, value in named if value is not None]
+    return [*known, "and others"] if facts.elsewhere else known
+
+
+def _since(facts: AlertFacts) -> list[str]:
+    """A reminder's window may hold little of what made it fire, so it tells both times."""
+    if facts.reminder and facts.firing_since is not None:
+        times = (("Firing since", facts.firing_since), ("Counted since", facts.since))
+        return [f"{name}: {_time(at)}" for name, at in times]
+    return [f"Since: {_time(facts.since)}"]
+
+
+def _latest(facts: AlertFacts) -> list[str]:
+    if facts.latest_error_id is None:
+        return []
+    message = "" if facts.latest_message is None else f"{_short(facts.latest_message)} "
+    return [f"Latest: {message}({link_to(facts.rule_id, facts.latest_error_id)})"]
+
+
+def _why(explained: str, condition: str) -> str:
+    return f"Why: {explained} The condition is: {condition}"
 
 
 def _subject(facts: AlertFacts) -> str:
-    if facts.error_message is None:
-        return facts.rule_name
-    words = " ".join(facts.error_message.split())
-    return f"{facts.rule_name}: {words if len(words) <= _SHORT else words[: _SHORT - 1] + '…'}"
+    return f"{facts.rule_name}{_of_error(facts)}"
 
 
-def _how_many(facts: AlertFacts) -> str:
-    least = "at least " if facts.at_least else ""
-    values = " and ".join(str(value) for value in facts.values)
-    return f"{least}{values} within {facts.window} (threshold {facts.threshold})"
+def _of_error(facts: AlertFacts) -> str:
+    return "" if facts.error_message is None else f": {_short(facts.error_message)}"
+
+
+def _short(message: str) -> str:
+    words = " ".join(message.split())
+    return words if len(words) <= _SHORT else words[: _SHORT - 1] + "…"
 
 
 def _time(moment: datetime) -> str:

@@ -177,6 +177,12 @@ def explain(condition: Condition) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
+def amount(metric: Metric, value: Number) -> str:
+    """So much of what a metric counts: "4 affected users"."""
+    singular, plural = _NOUNS[metric]
+    return f"{value} {singular if value == 1 else plural}"
+
+
 def _comparison(comparison: Comparison) -> str:
     singular, plural = _NOUNS[comparison.metric]
     noun = singular if comparison.threshold == 1 else plural

@@ -18,6 +18,7 @@ Rules in the log keep their text, so the grammar may only ever grow.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple, NoReturn, cast
 
@@ -46,6 +47,7 @@ from domain.failures import Invalid
 
 MAX_CONDITION = 1_000
 """Characters."""
+NUMBERS = f"a number from 0 to {MAX_THRESHOLD} with at most 4 decimal places"
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -58,18 +60,21 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _NUMBER = re.compile(r"[0-9]{1,13}(?:\.[0-9]{1,4})?")
+_LIKE_A_NUMBER = re.compile(r"[-+]?\.?[0-9]")
 _AMOUNT = re.compile(r"([0-9]{1,6})([A-Za-z]*)")
 _ESCAPED = re.compile(r"\\(.)")
 
 
 class WrittenComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """A comparison as written: None stands where it says `threshold` or `time_window`."""
+    """A comparison as written: None stands where it says `threshold` or `time_window`. `where_at`
+    are the places of the filters in the text, from 1."""
 
     metric: Metric
     operator: Operator
     threshold: Number | None
     window: Window | None
     where: tuple[Filter, ...]
+    where_at: tuple[int, ...] = ()
 
 
 class WrittenCondition(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,9 +188,14 @@ class _Parser:
             self._refuse("'in'")
         window = self._time()
         self._no_services(metric, "where")
-        where = self._filters(last=last) if self._keyword("where") else ()
+        filters = self._filters(last=last) if self._keyword("where") else {}
         return WrittenComparison(
-            metric=metric, operator=operator, threshold=threshold, window=window, where=where
+            metric=metric,
+            operator=operator,
+            threshold=threshold,
+            window=window,
+            where=tuple(filters.values()),
+            where_at=tuple(filters),
         )
 
     def _value(self) -> Number | None:
@@ -193,10 +203,11 @@ class _Parser:
             return None
         token = self._token
         if token.kind != "word" or not _NUMBER.fullmatch(token.text):
-            self._refuse("a number or 'threshold'")
+            a_number = token.kind == "word" and _LIKE_A_NUMBER.match(token.text)
+            self._refuse(NUMBERS if a_number else "a number or 'threshold'")
         number = plain(float(token.text))
         if number > MAX_THRESHOLD:
-            self._refuse(f"a number up to {MAX_THRESHOLD}")
+            self._refuse(NUMBERS)
         self._index += 1
         return number
 
@@ -220,11 +231,15 @@ class _Parser:
         except ValueError:
             self._refuse(WINDOW_FORMS, start)
 
-    def _filters(self, *, last: bool) -> tuple[Filter, ...]:
-        filters = [self._filter([])]
-        while (last or not self._and_a_metric()) and self._keyword("and"):
-            filters.append(self._filter(filters))
-        return tuple(filters)
+    def _filters(self, *, last: bool) -> dict[int, Filter]:
+        """By their places in the text."""
+        filters: dict[int, Filter] = {}
+        more: str | None = "where"
+        while more:
+            at = self._token.position
+            filters[at] = self._filter(filters.values())
+            more = None if self._and_a_metric() and not last else self._keyword("and")
+        return filters
 
     def _and_a_metric(self) -> bool:
         """Whether the second comparison begins here."""
@@ -233,7 +248,7 @@ class _Parser:
             token.text.lower() in METRICS for token in following
         )
 
-    def _filter(self, before: list[Filter]) -> Filter:
+    def _filter(self, before: Iterable[Filter]) -> Filter:
         start = self._token
         field = cast("Field", self._one_of(FIELDS, "a field"))
         if any(one.field == field for one in before):

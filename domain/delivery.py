@@ -34,6 +34,11 @@ class AlertRef(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: AlertKind
 
 
+def only_error(alerts: Sequence[AlertRef], count: int) -> UUID | None:
+    """The error that a notification is about, where it tells of a single alert of one."""
+    return alerts[0].error_id if count == 1 and alerts else None
+
+
 # -- commands ------------------------------------------------------------------------------------
 
 
@@ -47,7 +52,8 @@ class _NotificationCommand(Command, frozen=True, kw_only=True):
 
 
 class QueueNotification(_NotificationCommand, frozen=True, kw_only=True):
-    """A rule has something to say by one channel. More than one alert: a digest."""
+    """A rule has something to say by one channel. More than one alert: a digest. `sums_up`: the
+    messages that were queued before, were never tried, and go out in this one."""
 
     rule_id: UUID
     rule_name: str
@@ -57,6 +63,7 @@ class QueueNotification(_NotificationCommand, frozen=True, kw_only=True):
     message: Message
     alerts: tuple[AlertRef, ...]
     count: int
+    sums_up: tuple[UUID, ...] = ()
 
 
 class RecordSent(_NotificationCommand, frozen=True, kw_only=True):
@@ -79,7 +86,8 @@ class RecordFailed(_NotificationCommand, frozen=True, kw_only=True):
 
 
 class NotificationQueued(Event, frozen=True, kw_only=True):
-    """The message shall be sent. `alerts` holds at most 100 of the `count` it tells of."""
+    """The message shall be sent. `alerts` holds at most 100 of the `count` it tells of. `sums_up`
+    names messages that waited and are sent in this one: that is their fate."""
 
     notification_id: UUID
     rule_id: UUID
@@ -90,6 +98,7 @@ class NotificationQueued(Event, frozen=True, kw_only=True):
     message: Message
     alerts: tuple[AlertRef, ...]
     count: int
+    sums_up: tuple[UUID, ...] = ()
 
 
 class NotificationSent(Event, frozen=True, kw_only=True):
@@ -184,6 +193,7 @@ def _queue(state: Notification, command: QueueNotification) -> Sequence[Event]:
             message=command.message,
             alerts=command.alerts[:MAX_ALERTS],
             count=command.count,
+            sums_up=command.sums_up,
         ),
     )
 

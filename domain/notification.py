@@ -10,8 +10,8 @@ from domain.vocabulary import Severity
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """What people get to read; `kind` is for programs that receive webhooks.
 
-    `text` holds no link: `link` is a path of ours, such as "/api/errors/<id>", and whoever sends
-    the message knows the address in front of it."""
+    `text` holds no whole address: `link` is a path of ours, such as "/api/errors/<id>", and whoever
+    sends the message knows the address in front of it."""
 
     kind: str
     title: str

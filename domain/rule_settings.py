@@ -19,7 +19,7 @@ from domain.condition import (
     parse_window,
     plain,
 )
-from domain.condition_parser import WrittenCondition, parse
+from domain.condition_parser import NUMBERS, WrittenCondition, parse
 from domain.failures import Invalid
 from domain.vocabulary import ANY_APP, CHANNELS, DEFAULT_APP, SEVERITIES, Channel, Severity
 from domain.wish import Policy, broken, given, one_of, short_text
@@ -132,10 +132,11 @@ def _watches_its_own_application(wish: RuleWish) -> Invalid | None:
     if written is None or wish.app in (UNSET, ANY_APP):
         return None
     for comparison in written.comparisons:
-        for one in comparison.where:
+        for at, one in zip(comparison.where_at, comparison.where, strict=True):
             if one.field == "app" and wish.app not in one.values:
-                problem = f"asks for another application than the rule's own, {wish.app!r}"
-                return Invalid("condition", problem)
+                found = " or ".join(map(repr, one.values))
+                expected = f"the rule's own application {wish.app!r}"
+                return Invalid("condition", f"at {at}: expected {expected}, found {found}")
     return None
 
 
@@ -144,8 +145,7 @@ def _threshold(wish: RuleWish) -> Invalid | None:
     if isinstance(number, UnsetType):
         return None
     if not 0 <= number <= MAX_THRESHOLD or round(number, 4) != number:
-        most = f"{MAX_THRESHOLD}, with at most 4 decimal places"
-        return Invalid("threshold", f"must be a number from 0 to {most}")
+        return Invalid("threshold", f"must be {NUMBERS}")
     written = _written(wish)
     if written is None or written.names_threshold:
         return None

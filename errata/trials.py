@@ -19,7 +19,7 @@ import psycopg
 import structlog
 
 from api.trial_ports import Explained, Outcome, Preview
-from domain.alert import RecoverAlert, TriggerAlert, alert_id
+from domain.alert import AlertRecovered, AlertTriggered, RecoverAlert, TriggerAlert, alert_id
 from domain.alert import decider as alert_decider
 from domain.alert_rule import (
     AlertRuleChanged,
@@ -60,7 +60,6 @@ USUAL = timedelta(hours=24)
 BUCKETS = 120
 NEAREST = 20
 
-_PAGE = 2_000
 _SERVICES = (ServiceWentDown.__name__, ServiceRecovered.__name__, ServiceUnwatched.__name__)
 _TRIAL = derived_id("alert", "preview")
 
@@ -243,12 +242,10 @@ class Trials:
         was down by then."""
         if any(_looks_at_services(one) for one in settings):
             taker.take(past.named(0, after, _SERVICES))
-        while after < until:
+        for events in past.pages(after, until):
             if self._stopping.is_set():
                 raise Unavailable("projections", "the server is stopping")
-            events = past.events(after, min(_PAGE, until - after))
             taker.take(events)
-            after = events[-1].position
 
 
 def _check_period(since: datetime, until: datetime) -> None:
@@ -286,8 +283,10 @@ def _next_ruling(ruling: _Ruling | None, recorded: Recorded[Event]) -> _Ruling |
 
 
 def _as_recorded(found: Explanation, past: PastLog, ruling: _Ruling, position: int) -> Explanation:
-    """An explanation with what was really triggered: the log knows, however long ago it was."""
-    alert = fold(alert_decider, past.stream(alert_id(found.rule_id, found.error_id), position))
+    """An explanation with what was really triggered: the log knows, however long ago it was. It
+    was recorded somewhat later than it was due, so what counts is the alerts' own instants."""
+    stream = past.stream(alert_id(found.rule_id, found.error_id), past.head())
+    alert = fold(alert_decider, [one for one in stream if _was_due(one, found.at, position)])
     last = None if alert.facts is None else alert.facts.at
     cooldown = parse_window(ruling.settings.cooldown or ruling.settings.time_window).seconds
     cools = last is not None and last >= ruling.since
@@ -300,6 +299,17 @@ def _as_recorded(found: Explanation, past: PastLog, ruling: _Ruling, position: i
         false_since=found.false_since if alert.firing else None,
         recovers_at=found.recovers_at if alert.firing else None,
     )
+
+
+def _was_due(recorded: Recorded[Event], at: datetime, position: int) -> bool:
+    event = recorded.event
+    match event:
+        case AlertTriggered(facts=facts):
+            # Of events recorded at one instant, those behind the position count for nothing.
+            return facts.at <= at and facts.last_position <= position
+        case AlertRecovered():
+            return event.at <= at
+    raise TypeError(f"an alert does not hold {type(event).__name__}")
 
 
 def _looks_at_services(settings: RuleSettings) -> bool:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.alert import AlertFacts
+from domain.alert import AlertFacts, Measured
 from tests.projections.helpers import START
 
 
@@ -26,6 +26,9 @@ def facts(**changes: Any) -> AlertFacts:
         "values": (6,),
         "threshold": 5,
         "window": "5m",
+        "measured": (
+            Measured(metric="error_count", value=6, operator=">", threshold=5, window="5m"),
+        ),
         "since": at - timedelta(minutes=1),
         "first_position": 1,
         "last_position": 6,

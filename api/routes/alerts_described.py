@@ -190,6 +190,21 @@ _TRIGGERED: dict[str, Any] = {
         "silenced": False,
         "reminder": False,
         "incident_id": None,
+        "measured": [
+            {
+                "metric": "error_count",
+                "value": 51,
+                "operator": ">",
+                "threshold": 50,
+                "window": "5m",
+                "at_least": True,
+            }
+        ],
+        "firing_since": "2025-08-29T12:30:00.25Z",
+        "elsewhere": False,
+        "services": [],
+        "latest_error_id": "0d9e4f0b-8a6b-5a3c-9d6e-0b1f4c2a7e11",
+        "latest_message": "Payment refused",
     },
     "recovered": None,
     "notification": None,
@@ -207,8 +222,8 @@ _NOTIFICATION: dict[str, Any] = {
         "id": "b4b7d1a6-3c0e-5f0b-9c64-6a5a1e8b2f10",
         "channel": "slack",
         "status": "retrying",
-        "title": "High Error Rate",
-        "text": "More than 50 occurrences within 5 minutes: at least 51.",
+        "title": "[medium] Alert: High Error Rate",
+        "text": "Alert: High Error Rate\n\nHow many: 51 occurrences within 5m (> 50)\n...",
         "alerts": 1,
         "attempts": [
             {
@@ -219,6 +234,7 @@ _NOTIFICATION: dict[str, Any] = {
                 "next_attempt_at": "2025-08-29T12:30:16Z",
             }
         ],
+        "summed_up_by": None,
     },
 }
 
@@ -228,7 +244,8 @@ GET_HISTORY = Operation(
     permission=Permission.READ,
     description=(
         "Its triggers, recoveries and notifications with every attempt to send them, newest first. "
-        "A rule keeps its newest 1,000; what was done to the rule itself is under `changes`."
+        "A rule keeps its newest 1,000, and so do the 100 rules that were deleted last; what was "
+        "done to the rule itself is under `changes`."
     ),
     parameters=(LIMIT, CURSOR, MIN_POSITION),
     replies={
@@ -239,4 +256,5 @@ GET_HISTORY = Operation(
         )
     },
     failures=(400, 404, 503),
+    as_of=AsOf(("alert_rules", "alert_history")),
 )

@@ -25,7 +25,7 @@ from api.trial_schemas import (
 )
 from domain.alert import RecoverAlert, TriggerAlert
 from domain.condition import explain
-from domain.delivery import QueueNotification
+from domain.delivery import QueueNotification, only_error
 from domain.failures import Unavailable
 from domain.incident import OpenIncident
 from domain.rule_settings import condition_of, flaws, missing
@@ -161,7 +161,11 @@ def _step(action: Action) -> StepBody:
                 alerts=command.count,
             )
             step = StepBody(
-                kind="notification", at=action.at, position=action.position, notification=message
+                kind="notification",
+                at=action.at,
+                position=action.position,
+                error_id=only_error(command.alerts, command.count),
+                notification=message,
             )
         case OpenIncident():
             step = StepBody(kind="incident_opened", at=action.at, position=action.position)

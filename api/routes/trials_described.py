@@ -115,6 +115,21 @@ _TRIGGERED: dict[str, Any] = {
     "silenced": False,
     "reminder": False,
     "incident_id": None,
+    "measured": [
+        {
+            "metric": "error_count",
+            "value": 51,
+            "operator": ">",
+            "threshold": 50,
+            "window": "5m",
+            "at_least": False,
+        }
+    ],
+    "firing_since": "2025-08-29T12:12:31Z",
+    "elsewhere": False,
+    "services": [],
+    "latest_error_id": _ERROR_ID,
+    "latest_message": "Payment refused",
 }
 _OUTCOME: dict[str, Any] = {
     "name": RULE["name"],
@@ -141,14 +156,14 @@ _OUTCOME: dict[str, Any] = {
             "triggered": None,
             "notification": {
                 "channel": "email",
-                "title": "High Error Rate",
-                "text": "More than 50 occurrences within 5 minutes: 51.",
+                "title": "[medium] Alert: High Error Rate",
+                "text": "Alert: High Error Rate\n\nHow many: 51 occurrences within 5m (> 50)\n...",
                 "alerts": 1,
             },
         },
     ],
     "more": 0,
-    "series": [{"at": "2025-08-29T12:00:00Z", "value": 0}],
+    "series": [{"at": "2025-08-29T12:00:00Z", "value": 0, "at_least": False}],
 }
 
 PREVIEW_RULE = Operation(

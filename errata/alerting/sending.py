@@ -1,13 +1,14 @@
 """Sends the notifications that are due, and tells the log what became of each.
 
 Each delivery is a task of its own, and each channel has places of its own, so that a receiver that
-takes its time keeps nobody waiting but the next message by the same channel.
+takes its time keeps nobody waiting but the next message by the same channel. Which message's turn
+it is, and which are summed up in one, is the outbox's to say.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -15,7 +16,7 @@ from uuid import UUID, uuid4
 import msgspec
 import structlog
 
-from domain.delivery import RecordFailed, RecordSent, not_configured
+from domain.delivery import QueueNotification, RecordFailed, RecordSent, not_configured
 from domain.failures import Conflict, DomainError, Unavailable
 from domain.integration import Sealed
 from domain.integration_config import Config
@@ -86,17 +87,19 @@ class Sender:
 
     def start_due(self, outbox: Outbox) -> None:
         """Begin to send what is due and has a place, and return at once."""
-        self._tried = {key: number for key, number in self._tried.items() if key in outbox}
+        first = outbox.first()
+        self._tried = {key: number for key, number in self._tried.items() if key in first}
+        for summary in outbox.summaries():
+            if self._has_place(summary.channel, summary.rule_id):
+                self._start(summary.channel, summary.rule_id, self._tell(summary))
         for waiting in outbox.due(self._clock()):
-            queued = waiting.notification
-            places, attempt = self._running[queued.channel], waiting.attempts + 1
+            queued, attempt = waiting.notification, waiting.attempts + 1
             if self._tried.get(queued.notification_id, 0) >= attempt:
                 continue
-            # One at a time for each rule: nobody shall hear of the end before the beginning.
-            if len(places) >= PLACES or queued.rule_id in places:
-                continue
-            self._tried[queued.notification_id] = attempt
-            self._start(waiting, outbox.sealed(queued.channel))
+            if self._has_place(queued.channel, queued.rule_id):
+                self._tried[queued.notification_id] = attempt
+                delivery = self._deliver(waiting, outbox.sealed(queued.channel))
+                self._start(queued.channel, queued.rule_id, delivery)
 
     async def stop(self) -> None:
         """Let what is on its way end if it does so at once. What is cut off is sent again, under
@@ -110,10 +113,13 @@ class Sender:
         if late:
             await asyncio.wait(late, timeout=_LAST_WORDS_SECONDS)
 
-    def _start(self, waiting: Waiting, sealed: Sealed | None) -> None:
-        places = self._running[waiting.notification.channel]
-        rule_id = waiting.notification.rule_id
-        task = places[rule_id] = asyncio.create_task(self._deliver(waiting, sealed))
+    def _has_place(self, channel: Channel, rule_id: UUID) -> bool:
+        places = self._running[channel]
+        return len(places) < PLACES and rule_id not in places
+
+    def _start(self, channel: Channel, rule_id: UUID, work: Coroutine[Any, Any, None]) -> None:
+        places = self._running[channel]
+        task = places[rule_id] = asyncio.create_task(work)
         task.add_done_callback(lambda _: places.pop(rule_id))
 
     async def _deliver(self, waiting: Waiting, sealed: Sealed | None) -> None:
@@ -174,10 +180,13 @@ class Sender:
         )
 
     async def _record(self, fate: RecordSent | RecordFailed) -> None:
-        """Tell the log, and insist: until it knows, the message counts as not sent."""
+        """Until the log knows, the message counts as not sent."""
         key = derived_id("delivery", str(fate.notification_id), str(fate.attempt))
-        command = msgspec.structs.replace(fate, event_id=key)
-        context = Context(ACTOR, str(fate.notification_id), str(uuid4()))
+        await self._tell(msgspec.structs.replace(fate, event_id=key))
+
+    async def _tell(self, command: RecordSent | RecordFailed | QueueNotification) -> None:
+        """Tell the log, and insist."""
+        context = Context(ACTOR, str(command.notification_id), str(uuid4()))
         while True:
             try:
                 await self._execute(command, context)
@@ -185,5 +194,5 @@ class Sender:
             except Unavailable:
                 await asyncio.sleep(_RETRY_SECONDS)
             except DomainError as refusal:
-                log.error("refused", command=type(fate).__name__, reason=refusal.reason)
+                log.error("refused", command=type(command).__name__, reason=refusal.reason)
                 return

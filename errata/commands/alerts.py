@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,8 @@ from errata.commands.common import (
 from errata.commands.moments import MOMENT
 
 if TYPE_CHECKING:
-    from api.trial_schemas import ExplanationBody, OutcomeBody, PreviewBody
+    from api.alert_schemas import MeasuredBody
+    from api.trial_schemas import ExplanationBody, OutcomeBody, PreviewBody, StepBody
     from infra.settings import Settings
 
 _KINDS = {
@@ -82,12 +84,13 @@ def preview(
     for name, moment in (("--since", since), ("--until", until)):
         if not isinstance(moment, datetime):
             raise click.UsageError(f"{name} takes a time, or how long ago.")
+    fields = _fields(condition, **wished)
     with services(data_dir) as settings:
-        found = _previewed(settings, condition, rule_id, (since, until), wished)
+        found = _previewed(settings, fields, rule_id, (since, until))
     if as_json:
         print_json(found)
         return
-    _show_preview(found)
+    _show_preview(found, changed=bool(fields))
 
 
 @alerts.command()
@@ -124,38 +127,34 @@ def explain(
     _show_explanation(found)
 
 
+def _fields(condition: str | None, notify: tuple[str, ...], **wished: Any) -> dict[str, Any]:
+    """What was given of a rule, by its field."""
+    fields = {"condition": condition, "notifications": notify or None, **wished}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def _previewed(
-    settings: Settings,
-    condition: str | None,
-    rule_id: UUID | None,
-    period: tuple[Any, Any],
-    wished: dict[str, Any],
+    settings: Settings, fields: dict[str, Any], rule_id: UUID | None, period: tuple[Any, Any]
 ) -> PreviewBody:
     from api.routes.trials import preview_body
     from domain.rule_settings import RuleWish
     from errata.trials import Trials
 
-    fields = {name: value for name, value in wished.items() if value not in (None, ())}
-    if "notify" in fields:
-        fields["notifications"] = tuple(fields.pop("notify"))
-    if condition is not None:
-        fields["condition"] = condition
-    if rule_id is None:
-        fields["name"] = "Preview"
+    named = {} if rule_id else {"name": "Preview"}
+    wish = RuleWish(**(named | fields))
     trials = Trials(settings)
-    found = trials.blocking(
-        lambda past: trials.preview_in(past, RuleWish(**fields), rule_id, *period)
-    )
+    found = trials.blocking(lambda past: trials.preview_in(past, wish, rule_id, *period))
     return preview_body(found)
 
 
-def _show_preview(found: PreviewBody) -> None:
+def _show_preview(found: PreviewBody, *, changed: bool) -> None:
     say(f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC, {_events(found)}")
-    if found.stored is not None:
-        _show_outcome(found.stored, "The stored rule")
-        _show_outcome(found.preview, "The rule as you would have it")
-    else:
+    if found.stored is None:
         _show_outcome(found.preview, found.preview.condition)
+        return
+    _show_outcome(found.stored, "The stored rule")
+    if changed:
+        _show_outcome(found.preview, "The rule as you would have it")
 
 
 def _show_outcome(outcome: OutcomeBody, title: str) -> None:
@@ -167,9 +166,11 @@ def _show_outcome(outcome: OutcomeBody, title: str) -> None:
     starts = [bucket.at for bucket in outcome.series]
     marked = {sum(start <= one.at for start in starts) - 1 for one in triggers}
     values = [bucket.value for bucket in outcome.series]
+    highest = max((one for one in values if one is not None), default=0)
+    capped = any(one.at_least and one.value == highest for one in outcome.series)
     width = min(Console().width, 120)
     click.echo(f"\n{title}: {outcome.condition_explained} Cooldown {outcome.cooldown}.\n")
-    lines = chart(values, float(outcome.threshold), marked, width=width)
+    lines = chart(values, float(outcome.threshold), marked, capped=capped, width=width)
     ends = [f"{at:%m-%d %H:%M}" for at in (starts[0], starts[-1])]
     click.echo("\n".join([*lines, time_axis(lines, *ends)]))
     totals = outcome.totals
@@ -178,7 +179,11 @@ def _show_outcome(outcome: OutcomeBody, title: str) -> None:
         f" {_many(totals.recoveries, 'recovery', 'recoveries')},"
         f" {_many(totals.incidents, 'incident')}, {_many(totals.notifications, 'message')}"
     )
-    rows = [(f"{one.at:%Y-%m-%d %H:%M:%S}", _KINDS[one.kind], _told(one)) for one in outcome.steps]
+    messages = {one.error_id: one.triggered.error_message for one in triggers if one.triggered}
+    rows = [
+        (f"{one.at:%Y-%m-%d %H:%M:%S}", _KINDS[one.kind], _told(one, messages))
+        for one in outcome.steps
+    ]
     if rows:
         click.echo()
         print_table(("At", "What", "Which"), rows[:_SHOWN])
@@ -226,15 +231,20 @@ def _show_explanation(found: ExplanationBody) -> None:
     click.echo(f"\n{'; '.join([*known, *silence]) or 'It does not fire.'}")
 
 
-def _told(step: Any) -> str:
+def _told(step: StepBody, messages: Mapping[UUID | None, str | None]) -> str:
+    """A step in a line. `messages` are those of the errors that have triggered."""
     if step.triggered is not None:
         facts = step.triggered
         reminder = " (reminder)" if facts.reminder else ""
         about = f" {facts.error_message}" if facts.error_message else ""
-        return _cut(f"{facts.value} against {facts.threshold}{reminder}{about}")
+        return _cut(f"{' and '.join(map(_measured, facts.measured))}{reminder}{about}")
     if step.notification is not None:
         return _cut(f"{step.notification.channel}: {step.notification.title}")
-    return str(step.error_id or "")
+    return _cut(messages.get(step.error_id) or str(step.error_id or ""))
+
+
+def _measured(one: MeasuredBody) -> str:
+    return f"{'at least ' if one.at_least else ''}{one.value} against {one.threshold}"
 
 
 def _events(found: PreviewBody) -> str:

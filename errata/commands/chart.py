@@ -16,16 +16,20 @@ def chart(
     line: float,
     marked: Collection[int] = (),
     *,
+    capped: bool = False,
     width: int = 80,
     height: int = 10,
 ) -> list[str]:
     """Lines of at most `width` characters: `height` of bars with a scale on the left and a dashed
-    `line`, then one with a mark under each value whose number is `marked`.
+    `line`, then one with a mark under each value whose number is `marked`. `capped`: there was
+    more than the highest value says.
 
     Where there are more values than columns, a column shows the highest of its own."""
     highest = max([line, *(value for value in values if value is not None)], default=0.0) or 1.0
-    at_line = min(height - 1, max(0, round(line / highest * height) - 1))
-    labels = {height - 1: _number(highest), at_line: _number(line)}
+    at_line = _row_of(line, highest, height)
+    labels = {height - 1: f"{'≥' if capped else ''}{_number(highest)}"}
+    if at_line is not None:
+        labels.setdefault(at_line, _number(line))
     margin = max(map(len, labels.values()))
     columns = _columns(values, max(1, width - margin - 2))
     lines = []
@@ -48,6 +52,15 @@ def time_axis(chart_lines: Sequence[str], start: str, end: str) -> str:
 def marked_in(numbers: range, marked: Collection[int]) -> bool:
     """Whether a column holds anything that is marked."""
     return any(number in marked for number in numbers)
+
+
+def _row_of(line: float, highest: float, height: int) -> int | None:
+    """Where the line goes: below the highest value, so that both have a label of their own. At 0 it
+    is the axis."""
+    if not line:
+        return None
+    top = height - 1 if line == highest else height - 2
+    return min(top, max(0, round(line / highest * height) - 1))
 
 
 def _columns(values: Sequence[float | None], width: int) -> list[tuple[float, range]]:

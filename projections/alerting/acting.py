@@ -7,12 +7,13 @@ second time, after a crash or by two at once, is the same event, and the log hol
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from domain.alert import AlertFacts, RecoverAlert, TriggerAlert
-from domain.alert_message import link_to
+from domain.alert import AlertFacts, Measured, RecoverAlert, TriggerAlert
+from domain.alert_message import where
 from domain.delivery import QueueNotification
 from domain.incident import ChangeIncident, IncidentWish, OpenIncident
 from domain.message import Command, derived_id
@@ -22,10 +23,13 @@ from projections.alerting.evaluation import Evaluation
 from projections.alerting.instants import moment
 from projections.alerting.limits import value_of
 from projections.alerting.rules import Enforced
+from projections.alerting.services import Services
 from projections.alerting.windows import Ends, Place
 
 _TITLE = 200
 """Characters of an incident's title."""
+_NAMED = 5
+"""How many services an alert names."""
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -71,7 +75,9 @@ def incident_opened(alert: AlertFacts) -> OpenIncident:
         app=alert.app,
         rule_id=alert.rule_id,
         wish=IncidentWish(
-            title=title[:_TITLE], severity=alert.severity, description=alert.explained
+            title=title[:_TITLE],
+            severity=alert.severity,
+            description=f"{alert.explained} Where: {where(alert)}.",
         ),
     )
 
@@ -105,7 +111,7 @@ def notification(
         app=settings.app,
         channel=channel,
         at=moment(now),
-        message=waiting.message(settings.name, link_to(rule_id), settings.severity),
+        message=waiting.message(rule_id, settings),
         alerts=tuple(waiting.alerts),
         count=waiting.count,
     )
@@ -119,13 +125,12 @@ def error_of(evaluation: Evaluation) -> UUID | None:
 def _facts(evaluation: Evaluation, now: int, silenced: bool) -> AlertFacts:
     enforced = evaluation.enforced
     settings = enforced.settings
-    first = enforced.clauses[0].comparison
     counts = evaluation.counts(now)
-    counted, place = _counted(evaluation, counts)
-    values = tuple(
-        value_of(clause.comparison, count)
-        for clause, count in zip(enforced.clauses, counts, strict=True)
-    )
+    counted = _counted(evaluation, counts)
+    ends, place, whole = counted.ends, counted.place, not enforced.per_error
+    measured = _measured(evaluation, counts)
+    first = measured[0]
+    assert evaluation.firing_since is not None
     return AlertFacts(
         rule_id=enforced.rule_id,
         rule_version=enforced.version,
@@ -135,36 +140,75 @@ def _facts(evaluation: Evaluation, now: int, silenced: bool) -> AlertFacts:
         condition=settings.condition,
         explained=enforced.explained,
         at=moment(now),
-        value=values[0],
-        values=values,
+        value=first.value,
+        values=tuple(one.value for one in measured),
         threshold=first.threshold,
-        window=first.window.text,
-        at_least=counts[0] >= enforced.clauses[0].capacity,
-        since=moment(counted.since if counted else now - enforced.clauses[0].span),
-        first_position=counted.first if counted else 0,
-        last_position=counted.last if counted else 0,
+        window=first.window,
+        at_least=first.at_least,
+        since=moment(ends.since if ends else now - enforced.clauses[0].span),
+        first_position=ends.first if ends else 0,
+        last_position=ends.last if ends else 0,
         error_id=error_of(evaluation),
-        error_message=place.message if place and evaluation.group else None,
+        error_message=None if place is None or whole else place.message,
         environment=place.environment if place else None,
         source=place.source if place else None,
         silenced=silenced,
         reminder=evaluation.triggers > 1,
         incident_id=evaluation.incident,
+        measured=measured,
+        firing_since=moment(evaluation.firing_since),
+        elsewhere=counted.elsewhere,
+        services=_services(evaluation),
+        latest_error_id=place.error_id if place and whole else None,
+        latest_message=place.message if place and whole else None,
     )
 
 
-def _counted(evaluation: Evaluation, counts: list[int]) -> tuple[Ends | None, Place | None]:
-    """The ends of all that was counted, and where the newest of it came from."""
-    found: Ends | None = None
+def _measured(evaluation: Evaluation, counts: list[int]) -> tuple[Measured, ...]:
+    return tuple(
+        Measured(
+            metric=clause.comparison.metric,
+            value=value_of(clause.comparison, count),
+            operator=clause.comparison.operator,
+            threshold=clause.comparison.threshold,
+            window=clause.comparison.window.text,
+            at_least=count >= clause.capacity,
+        )
+        for clause, count in zip(evaluation.enforced.clauses, counts, strict=True)
+    )
+
+
+class _Counted(NamedTuple):
+    """All that was counted: its ends, where the newest of it came from, and whether some of it
+    came from elsewhere."""
+
+    ends: Ends | None = None
     place: Place | None = None
+    elsewhere: bool = False
+
+
+def _counted(evaluation: Evaluation, counts: list[int]) -> _Counted:
+    found = _Counted()
     for window, count in zip(evaluation.windows, counts, strict=True):
         ends = window.ends(count)
         if ends is None:
             continue
-        if found is None or ends.last > found.last:
-            place = window.place()
-        found = ends if found is None else _joined(found, ends)
-    return found, place
+        place, before = window.place(), found.place
+        elsewhere = found.elsewhere or window.moved() > ends.first
+        if place is None or before is None:
+            place = place or before
+        else:
+            elsewhere = elsewhere or place.spot != before.spot
+            place = place if found.ends is None or ends.last > found.ends.last else before
+        joined = ends if found.ends is None else _joined(found.ends, ends)
+        found = _Counted(joined, place, elsewhere)
+    return found
+
+
+def _services(evaluation: Evaluation) -> tuple[str, ...]:
+    """Some of the services that the last count counted."""
+    named = [one.names() for one in evaluation.windows if isinstance(one, Services)]
+    return tuple(max(named, key=len, default=[])[:_NAMED])
 
 
 def _joined(one: Ends, other: Ends) -> Ends:

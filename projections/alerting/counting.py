@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from uuid import UUID
+
 from domain.vocabulary import Channel
 from projections.alerting.digest import Outbox
 from projections.alerting.evaluation import Evaluation
@@ -20,9 +23,20 @@ _MESSAGE = 300
 
 class Rule:
     """A rule and all that is known for it. `since` is the instant it came into force, None while
-    it is disabled; `silenced_until` in microseconds since 1970."""
+    it is disabled; `silenced_until` in microseconds since 1970. `incident` is the open one that
+    further errors join, `involved` how many evaluations belong to each that has not been
+    resolved."""
 
-    __slots__ = ("enforced", "evaluations", "outboxes", "silenced_until", "since", "sources")
+    __slots__ = (
+        "enforced",
+        "evaluations",
+        "incident",
+        "involved",
+        "outboxes",
+        "silenced_until",
+        "since",
+        "sources",
+    )
 
     def __init__(self, enforced: Enforced, since: int | None) -> None:
         self.enforced = enforced
@@ -31,6 +45,8 @@ class Rule:
         self.evaluations: dict[int, Evaluation] = {}
         self.outboxes: dict[Channel, Outbox] = {}
         self.sources: tuple[Source | None, ...] = ()
+        self.incident: UUID | None = None
+        self.involved: Counter[UUID] = Counter()
 
     def silenced(self, now: int) -> bool:
         """Whether nobody is to be told."""
@@ -112,16 +128,13 @@ class Counting:
             if place is None:
                 place = _place(happening)
             whole = source.whole
-            if whole is not None:
-                whole.last = place
-                if whole.add(now, position, happening.user):
-                    due += whole.woken()
+            if whole is not None and whole.add(now, position, happening.user, place):
+                due += whole.woken()
             if source.per_error:
                 tape = source.groups.get(group)
                 if tape is None or tape.stamp != source.stamp:
                     tape = self._meet(source, happening)
-                tape.last = place
-                if tape.add(now, position, happening.user):
+                if tape.add(now, position, happening.user, place):
                     due += tape.woken()
         return in_order(due) if len(due) > 1 else due
 
@@ -149,4 +162,5 @@ def in_order(evaluations: list[Evaluation]) -> list[Evaluation]:
 def _place(happening: Happening) -> Place:
     message = happening.message
     cut = None if message is None else message[:_MESSAGE]
-    return Place(happening.app, happening.environment, happening.source, cut)
+    app, environment, source = happening.app, happening.environment, happening.source
+    return Place(app, environment, source, cut, happening.group)

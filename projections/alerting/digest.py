@@ -6,12 +6,14 @@ its end, all of it in one message.
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import msgspec
 
 from domain.alert_message import LISTED, Told, digest
 from domain.delivery import MAX_ALERTS, AlertRef
 from domain.notification import Message
-from domain.vocabulary import Severity
+from domain.rule_settings import RuleSettings
 
 
 class Waiting(msgspec.Struct):
@@ -30,11 +32,11 @@ class Waiting(msgspec.Struct):
         if len(self.alerts) < MAX_ALERTS:
             self.alerts.append(alert)
 
-    def message(self, rule_name: str, link: str, severity: Severity) -> Message:
+    def message(self, rule_id: UUID, settings: RuleSettings) -> Message:
         """All of it as one message; a single alert says what it would have said at once."""
         if self.count == 1:
             return self.first.message
-        return digest(rule_name, self.listed, self.count, link, severity)
+        return digest(rule_id, settings, self.listed, self.count, self.alerts[0].at)
 
 
 class Outbox(msgspec.Struct):

@@ -102,11 +102,17 @@ class Force:
             if evaluation.firing_since is not None:
                 silenced = rule.silenced(now) or not evaluation.told
                 self._do(acting.recovery(evaluation, now, RULE_CHANGED, silenced), now)
-                self._resolve_incident(evaluation, now)
+                self._leave_incident(rule, evaluation, now)
         self.counting.withdraw(rule)
         rule.since = None
         for outbox in rule.outboxes.values():
             outbox.drop()
+
+    def close_incident(self, rule_id: UUID, incident: UUID) -> None:
+        """Somebody has done with an incident: nothing joins it any more."""
+        rule = self.rule(rule_id)
+        if rule is not None and rule.incident == incident:
+            rule.incident = None
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -148,9 +154,8 @@ class Force:
         opens = False
         if not silenced:
             evaluation.told = True
-            opens = rule.enforced.settings.open_incident and evaluation.incident is None
-            if opens:
-                evaluation.incident = acting.incident_of(evaluation)
+            if rule.enforced.settings.open_incident and evaluation.incident is None:
+                opens = self._join_incident(rule, evaluation)
         command = acting.trigger(evaluation, now, silenced)
         evaluation.facts = command.alert
         self._do(command, now)
@@ -165,7 +170,7 @@ class Force:
         silenced = rule.silenced(now) or not evaluation.told
         command = acting.recovery(evaluation, now, FALSE_FOR_A_WINDOW, silenced)
         self._do(command, now)
-        self._resolve_incident(evaluation, now)
+        self._leave_incident(rule, evaluation, now)
         facts, since = evaluation.facts, evaluation.firing_since
         assert facts is not None
         assert since is not None
@@ -176,9 +181,27 @@ class Force:
             self._say(rule, told, _ref(command, evaluation, "recovered", now), now)
         evaluation.recovered()
 
-    def _resolve_incident(self, evaluation: Evaluation, now: int) -> None:
-        if evaluation.incident is not None:
-            self._do(acting.incident_resolved(evaluation.incident), now)
+    def _join_incident(self, rule: Rule, evaluation: Evaluation) -> bool:
+        """Into the rule's open incident; whether it has to be opened."""
+        opens = rule.incident is None
+        if opens:
+            rule.incident = acting.incident_of(evaluation)
+        evaluation.incident = rule.incident
+        assert rule.incident is not None
+        rule.involved[rule.incident] += 1
+        return opens
+
+    def _leave_incident(self, rule: Rule, evaluation: Evaluation, now: int) -> None:
+        """The last one that belongs to it resolves it."""
+        incident = evaluation.incident
+        if incident is None:
+            return
+        rule.involved[incident] -= 1
+        if not rule.involved[incident]:
+            del rule.involved[incident]
+            if rule.incident == incident:
+                rule.incident = None
+            self._do(acting.incident_resolved(incident), now)
 
     def _say(self, rule: Rule, told: Told, alert: AlertRef, now: int) -> None:
         for channel in rule.enforced.settings.notifications:

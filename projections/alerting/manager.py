@@ -23,6 +23,7 @@ from domain.alert_rule import (
     AlertRuleSilenced,
 )
 from domain.error_group import ErrorRegressed, ErrorReported, ErrorResolved
+from domain.incident import IncidentChanged
 from domain.message import Event, Recorded
 from domain.rule_settings import RuleSettings
 from domain.service import ServiceRecovered, ServiceUnwatched, ServiceWentDown
@@ -44,6 +45,7 @@ NEEDS: frozenset[type[Event]] = frozenset(
         AlertRuleChanged,
         AlertRuleDeleted,
         AlertRuleSilenced,
+        IncidentChanged,
     }
 )
 """The events that mean something here; others need not be decoded."""
@@ -56,7 +58,7 @@ class Alerting:
     windows count further than their thresholds need.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     """Of the snapshot and the fold together: another one's snapshots mean nothing here."""
 
     def __init__(self, *, follows_rules: bool = True, told_apart: int | None = None) -> None:
@@ -71,6 +73,7 @@ class Alerting:
             ServiceWentDown: self._service_down,
             ServiceRecovered: self._service_back,
             ServiceUnwatched: self._service_back,
+            IncidentChanged: self._incident_changed,
         }
         if follows_rules:
             self._handlers |= {
@@ -176,6 +179,11 @@ class Alerting:
     def _services_changed(self) -> None:
         for evaluation in self.force.counting.services():
             self.force.look(evaluation, self._now)
+
+    def _incident_changed(self, recorded: Recorded[IncidentChanged]) -> None:
+        event = recorded.event
+        if event.rule_id is not None and event.facts.status in ("resolved", "closed"):
+            self.force.close_incident(event.rule_id, event.incident_id)
 
     def _rule_said(self, recorded: Recorded[AlertRuleCreated | AlertRuleChanged]) -> None:
         event = recorded.event

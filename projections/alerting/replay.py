@@ -34,10 +34,12 @@ class GivenRule(msgspec.Struct, frozen=True, kw_only=True):
 class Bucket(msgspec.Struct, frozen=True):
     """The time from `at` on, and the value in it that was nearest to the rule's condition: the
     highest, or for `<` and `<=` the lowest; of all errors under `per error`. None: none was known.
-    Values are told apart as far as the manager tells them apart."""
+    Values are told apart as far as the manager tells them apart: `at_least` says that there was
+    more."""
 
     at: datetime
     value: int | float | None
+    at_least: bool = False
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -147,18 +149,22 @@ class _Series:
     def __init__(self, at: datetime) -> None:
         self.at = at
         self._value: int | float | None = None
+        self._at_least = False
         self._done: list[Bucket] = []
 
-    def see(self, value: int | float, lowest: bool) -> None:
+    def see(self, value: int | float, at_least: bool, lowest: bool) -> None:
         if self._value is None or (value < self._value) == lowest:
-            self._value = value
+            self._value, self._at_least = value, at_least
 
     def next(self, at: datetime) -> None:
-        self._done.append(Bucket(self.at, self._value))
-        self.at, self._value = at, None
+        self._done.append(self._bucket())
+        self.at, self._value, self._at_least = at, None, False
 
     def finished(self) -> list[Bucket]:
-        return [*self._done, Bucket(self.at, self._value)]
+        return [*self._done, self._bucket()]
+
+    def _bucket(self) -> Bucket:
+        return Bucket(self.at, self._value, self._at_least)
 
 
 def replay(
@@ -175,8 +181,10 @@ def replay(
     return running.finish()
 
 
-def _value(rule: Rule, group: int, now: int) -> tuple[int | float, bool]:
+def _value(rule: Rule, group: int, now: int) -> tuple[int | float, bool, bool]:
+    """A value, whether it is at least so much, and whether the lowest is looked for."""
     evaluation = rule.evaluations[group]
-    comparison = rule.enforced.clauses[0].comparison
+    clause = rule.enforced.clauses[0]
     count = evaluation.windows[0].count(now)
-    return value_of(comparison, count), comparison.operator in ("<", "<=")
+    lowest = clause.comparison.operator in ("<", "<=")
+    return value_of(clause.comparison, count), count >= clause.capacity, lowest

@@ -60,11 +60,13 @@ class _Rule(msgspec.Struct, array_like=True, gc=False):
     since: int | None
     silenced_until: int | None
     outboxes: dict[Channel, Outbox]
+    incident: UUID | None
     evaluations: list[_Evaluation]
 
 
 class _Tape(msgspec.Struct, array_like=True, gc=False):
     last: Place | None
+    moved: int
     times: bytes = b""
     places: bytes = b""
     dropped: int = 0
@@ -121,6 +123,7 @@ def _rule(rule: Rule) -> _Rule:
         since=rule.since,
         silenced_until=rule.silenced_until,
         outboxes=rule.outboxes,
+        incident=rule.incident,
         evaluations=[_evaluation(one) for one in rule.evaluations.values()],
     )
 
@@ -161,9 +164,10 @@ def _source(source: Source) -> _Source:
 
 def _tape(tape: Tape | Crowd) -> _Tape:
     if isinstance(tape, Crowd):
-        return _Tape(tape.last)
+        return _Tape(tape.last, tape.moved)
     return _Tape(
         tape.last,
+        tape.moved,
         tape.times.tobytes(),
         tape.places.tobytes(),
         tape.dropped,
@@ -196,6 +200,8 @@ def _restored_rule(force: Force, kept: _Rule) -> Rule:
     rule = force.rules[kept.number] = Rule(made, kept.since)
     rule.silenced_until = kept.silenced_until
     rule.outboxes = kept.outboxes
+    rule.incident = kept.incident
+    rule.involved.update(one.incident for one in kept.evaluations if one.incident is not None)
     force.numbers[kept.rule_id] = kept.number
     for channel, outbox in kept.outboxes.items():
         if outbox.due is not None:
@@ -212,7 +218,7 @@ def _restore_source(source: Source, kept: _Source) -> None:
 
 
 def _restore_tape(tape: Tape | Crowd, kept: _Tape) -> None:
-    tape.last = kept.last
+    tape.last, tape.moved = kept.last, kept.moved
     if isinstance(tape, Tape):
         tape.times, tape.places = array("q", kept.times), array("q", kept.places)
         tape.dropped, tape.total = kept.dropped, kept.total

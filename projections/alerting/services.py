@@ -77,32 +77,39 @@ class Services(Window):
         super().__init__(span, capacity)
         self.roster = roster
         self.ended: dict[str, int] = {}
-        self._counted: list[Downtime] = []
+        self._counted: dict[str, Downtime] = {}
 
     def count(self, now: int) -> int:
         """How many services."""
         left = now - self.span
-        self._counted = [
-            known
+        self._counted = {
+            name: known
             for name, known in self.roster.downtimes.items()
             if (known.until is None or known.until > left) and self.ended.get(name) != known.first
-        ]
+        }
         return len(self._counted)
+
+    def names(self) -> list[str]:
+        """Those of the last count: who is down still comes first, then whoever was longest ago."""
+        known = self._counted
+        return sorted(known, key=lambda name: (known[name].until is not None, known[name].first))
 
     def arm(self, more: int) -> None:
         """Every change of a service wakes; there is nothing to arm."""
 
     def next_change(self, count: int, limits: Limits) -> int | None:
         """When the next downtime that is over leaves the window."""
-        leaving = [known.until + self.span for known in self._counted if known.until is not None]
+        downtimes = self._counted.values()
+        leaving = [known.until + self.span for known in downtimes if known.until is not None]
         return min(leaving, default=None)
 
     def ends(self, count: int) -> Ends | None:
         """Of all counted downtimes together."""
         if not self._counted:
             return None
-        oldest = min(self._counted, key=lambda known: known.first)
-        newest = max(self._counted, key=lambda known: known.last or known.first)
+        downtimes = self._counted.values()
+        oldest = min(downtimes, key=lambda known: known.first)
+        newest = max(downtimes, key=lambda known: known.last or known.first)
         return Ends(
             oldest.since, oldest.first, newest.until or newest.since, newest.last or newest.first
         )
@@ -111,10 +118,14 @@ class Services(Window):
         """Services belong to no application."""
         return None
 
+    def moved(self) -> int:
+        """Nowhere is always the same place."""
+        return 0
+
     def positions(self, now: int) -> list[int]:
         """Where each downtime began, oldest first."""
         self.count(now)
-        return sorted(known.first for known in self._counted)
+        return sorted(known.first for known in self._counted.values())
 
     def close(self) -> None:
         """Look no more."""

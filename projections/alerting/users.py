@@ -13,23 +13,24 @@ from hashlib import blake2b
 from typing import Any
 
 from projections.alerting.limits import ENDLESS, Limits
-from projections.alerting.windows import FINE, Ends, Place, Window
+from projections.alerting.windows import FINE, Ends, Place, Trail, Window
 
 
-class Crowd:
+class Crowd(Trail):
     """The users who count for one thing, as every window on them sees them."""
 
-    __slots__ = ("last", "stamp", "windows")
+    __slots__ = ("stamp", "windows")
 
     def __init__(self) -> None:
+        super().__init__()
         self.windows: list[Users] = []
-        self.last: Place | None = None
         self.stamp = -1
 
-    def add(self, now: int, position: int, user: str | None) -> bool:
+    def add(self, now: int, position: int, user: str | None, place: Place) -> bool:
         """One more entry; whether a window has to be looked at. Without a user it is none."""
         if user is None:
             return False
+        self.note(place, position)
         due = False
         for window in self.windows:
             due |= window.see(user, now, position)
@@ -100,6 +101,10 @@ class Users(Window):
     def place(self) -> Place | None:
         """Where the newest entry came from."""
         return self.crowd.last
+
+    def moved(self) -> int:
+        """Since when all entries have come from there."""
+        return self.crowd.moved
 
     def positions(self, now: int) -> list[int]:
         """Each user's newest entry, oldest first."""

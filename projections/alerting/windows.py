@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from projections.alerting.limits import ENDLESS, Limits
 
@@ -30,12 +31,19 @@ _ROOM = 64
 
 
 class Place(NamedTuple):
-    """Where an entry came from. `message` is cut; None where the event has none."""
+    """Where an entry came from, and of which error it is. `message` is cut; None where the event
+    has none."""
 
     app: str
     environment: str
     source: str
     message: str | None
+    error_id: UUID
+
+    @property
+    def spot(self) -> tuple[str, str, str]:
+        """The place alone."""
+        return self[:3]
 
 
 class Ends(NamedTuple):
@@ -80,6 +88,10 @@ class Window(ABC):
         """Where the newest entry came from, where that is known."""
 
     @abstractmethod
+    def moved(self) -> int:
+        """Since which position all entries have come from the newest one's place."""
+
+    @abstractmethod
     def positions(self, now: int) -> list[int]:
         """Where the counted entries stand in the log, oldest first."""
 
@@ -88,7 +100,25 @@ class Window(ABC):
         """Look no more."""
 
 
-class Tape:
+class Trail:
+    """Where entries came from: the newest one, and since which position all have come from the
+    same place. That is enough to tell whether all entries of a window have."""
+
+    __slots__ = ("last", "moved")
+
+    def __init__(self) -> None:
+        self.last: Place | None = None
+        self.moved = 0
+
+    def note(self, place: Place, position: int) -> None:
+        """The next entry."""
+        last = self.last
+        if last is None or last[:3] != place[:3]:
+            self.moved = position
+        self.last = place
+
+
+class Tape(Trail):
     """All entries that count for one thing, oldest first. `total` is how many ever came;
     `stamp` belongs to whoever keeps it; beyond `room` entries it trims itself."""
 
@@ -96,7 +126,6 @@ class Tape:
         "_capacity",
         "_horizon",
         "dropped",
-        "last",
         "places",
         "room",
         "skipped",
@@ -109,13 +138,13 @@ class Tape:
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self.times = array("q")
         self.places = array("q")
         self.dropped = 0
         self.total = 0
         self.stride = 1
         self.skipped = 0
-        self.last: Place | None = None
         self.windows: list[Span] = []
         self.wake = ENDLESS
         self.stamp = -1
@@ -123,8 +152,9 @@ class Tape:
         self._horizon = 0
         self.room = _ROOM
 
-    def add(self, now: int, position: int, user: str | None) -> bool:
+    def add(self, now: int, position: int, user: str | None, place: Place) -> bool:
         """One more; whether a window has to be looked at."""
+        self.note(place, position)
         self.total += 1
         if self.stride > 1:
             self.skipped += 1
@@ -232,6 +262,10 @@ class Span(Window):
     def place(self) -> Place | None:
         """Where the tape's newest entry came from."""
         return self.tape.last
+
+    def moved(self) -> int:
+        """Since when the tape's entries have come from there."""
+        return self.tape.moved
 
     def positions(self, now: int) -> list[int]:
         """Those of the counted entries, oldest first."""

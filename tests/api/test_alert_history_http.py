@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tests.api.conftest import Api
 
 
-async def queue(api: Api, rule: UUID, channel: Channel = "webhook") -> UUID:
+async def queue(
+    api: Api, rule: UUID, channel: Channel = "webhook", sums_up: tuple[UUID, ...] = ()
+) -> UUID:
     """A notification on its way."""
     notification = uuid4()
     await api.execute(
@@ -34,6 +36,7 @@ async def queue(api: Api, rule: UUID, channel: Channel = "webhook") -> UUID:
             message=Message("alert", "Rule", "6 occurrences within 5 minutes"),
             alerts=(),
             count=3,
+            sums_up=sums_up,
         )
     )
     return notification
@@ -115,6 +118,17 @@ async def test_a_message_shows_its_fate(api: Api, attempts: str, status: str) ->
     assert entry["notification"]["status"] == status
 
 
+async def test_a_message_shows_in_which_other_it_was_summed_up(api: Api) -> None:
+    path = await created(api)
+    waited = await queue(api, rule_id(path))
+    summary = await queue(api, rule_id(path), sums_up=(waited,))
+    seen = await api.container.store.head()
+    newest, oldest = (await get(api, f"{path}/history", seen))["history"]
+    told = oldest["notification"]
+    assert (told["status"], told["summed_up_by"]) == ("summed_up", str(summary))
+    assert newest["notification"]["summed_up_by"] is None
+
+
 async def test_the_history_is_walked_page_by_page(api: Api) -> None:
     path = await created(api)
     for _ in range(5):
@@ -137,12 +151,19 @@ async def test_a_wrong_page_is_named(api: Api, query: str) -> None:
     assert answer.json()["fields"][0]["field"] == query.partition("=")[0]
 
 
-async def test_the_history_goes_with_its_rule(api: Api) -> None:
+async def test_a_message_on_its_way_leads_to_the_history_of_a_deleted_rule(api: Api) -> None:
     path = await created(api)
-    await queue(api, rule_id(path))
-    gone = await api.delete(path)
-    seen = {"X-Min-Position": gone.headers["X-Event-Position"]}
-    assert (await api.get(f"{path}/history", headers=seen)).status_code == 404
+    notification = await queue(api, rule_id(path))
+    await api.delete(path)
+    seen = await send(api, notification, 1)
+    (entry,) = (await get(api, f"{path}/history", seen))["history"]
+    assert entry["notification"]["status"] == "sent"
+    other = {"X-API-Key": await api.issue("read", app="test-app")}
+    assert (await api.get(f"{path}/history", headers=other)).status_code == 404
+
+
+async def test_a_rule_that_never_was_has_no_history(api: Api) -> None:
+    assert (await api.get(f"/api/alerts/rules/{uuid4()}/history")).status_code == 404
 
 
 async def test_the_last_message_tells_whether_an_integration_works(api: Api) -> None:

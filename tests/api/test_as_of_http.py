@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -10,6 +11,8 @@ import pytest
 
 from errata.past import Past
 from projections.past import PastKeyspaces
+from tests.api.all_routes import routes_of
+from tests.api.ingest_tools import FRAME, KEY, batch, event, stack
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -91,6 +94,22 @@ async def test_what_is_no_moment_of_the_past_is_refused(api: Api, as_of: str) ->
     assert answer.json()["fields"][0]["field"] == "as_of"
 
 
+async def test_what_has_no_past_says_so_and_never_shows_the_present_instead(
+    api_alone: Api,
+) -> None:
+    present = [
+        path
+        for (method, path), operation in routes_of(api_alone).items()
+        if method == "GET" and operation.permission and operation.as_of is None
+    ]
+    assert "/api/monitoring/services" in present
+    for path in present:
+        for as_of in ("1", "bogus"):
+            answer = await ask(api_alone, path, as_of)
+            assert answer.status_code == 400, path
+            assert "as_of: is not for this path" in answer.json()["error"]
+
+
 async def test_a_moment_before_the_position_asked_for_is_refused(api: Api) -> None:
     await api.report()
     answer = await api.get("/api/stats", params={"as_of": "1"}, headers={"X-Min-Position": "3"})
@@ -121,9 +140,106 @@ async def test_rules_incidents_keys_team_and_codes_are_those_of_the_moment(api: 
         assert (then[name], len(now[name])) == ([], 1)
     for path in ("/api/settings/apps", "/api/settings/integrations", "/api/monitoring/uptime"):
         await data(api, path, after_rule)
-    for path in ("trends", "codes", "apps"):
+    for path in ("errors", "trends", "codes", "apps"):
         answer = await ask(api, f"/dashboard/api/{path}", after_rule, appId="test-app")
         assert answer.status_code == 200, answer.text
+
+
+async def test_occurrences_on_the_dashboard_are_those_of_the_moment(api: Api) -> None:
+    first = await api.report(app="test-app", message="one", user={"id": "u"})
+    for _ in range(2):
+        await api.report(app="test-app", message="another thing entirely")
+    before = await head(api)
+    await api.delete(f"/api/errors/{first['id']}")
+    await api.report(app="test-app", message="one")
+    messages = {
+        at: [one["message"] for one in (await on_dashboard(api, "errors", at))["errors"]]
+        for at in (before - 2, before, before + 1, None)
+    }
+    other = "another thing entirely"
+    assert messages == {
+        before - 2: ["one"],
+        before: [other, other, "one"],
+        before + 1: [other, other],
+        None: ["one", other, other],
+    }
+    page = await on_dashboard(api, "errors", before, limit=2)
+    assert page["pagination"]["hasMore"] is True
+    cursor = page["pagination"]["nextCursor"]
+    rest = await on_dashboard(api, "errors", before, limit=2, cursor=cursor)
+    assert [one["message"] for one in rest["errors"]] == ["one"]
+    assert rest["pagination"]["hasMore"] is False
+    (found,) = (await on_dashboard(api, "errors", before, userId="u"))["errors"]
+    path = f"errors/{found['id']}"
+    assert (await on_dashboard(api, path, before))["error"] == found
+    for at in (before - 3, before + 1, None):
+        answer = await ask(api, f"/dashboard/api/{path}", at, appId="test-app")
+        assert answer.status_code == 404, at
+
+
+async def on_dashboard(api: Api, path: str, as_of: int | None, **parameters: Any) -> Any:
+    """What the dashboard's API shows of test-app, as of the log's head or a moment."""
+    answer = await api.get(
+        f"/dashboard/api/{path}",
+        params={"appId": "test-app", **parameters, **({"as_of": as_of} if as_of else {})},
+        headers={} if as_of else {"X-Min-Position": str(await head(api))},
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_the_index_of_occurrences_is_waited_for(api_alone: Api) -> None:
+    """Nobody works here, so it stays where it is."""
+    past = api_alone.container.past
+    assert isinstance(past, Past)
+    past._patience = 0.0
+    answer = await ask(api_alone, "/dashboard/api/errors", 1, appId="test-app")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (202, "2")
+    assert answer.json() == {"success": True, "position": 0, "target": 1}
+
+
+async def test_stacks_are_shown_with_the_source_maps_of_the_moment(api: Api) -> None:
+    sent = event(parsedStack=stack(FRAME))
+    assert (await api.post("/api/v1/ingest", json=batch(sent), headers=KEY)).status_code == 200
+    reported = await head(api)
+    for source in ("src/a.ts", "src/b.ts"):
+        text = {"version": 3, "sources": [source], "names": [], "mappings": "AAAA"}
+        one = {"appVersion": "1.0.0", "fileName": "a.js", "sourceMap": json.dumps(text)}
+        answer = await api.post("/api/v1/sourcemaps/upload", json=one, headers=KEY)
+        assert answer.status_code == 200, answer.text
+    files = []
+    for at in (reported, reported + 1, reported + 2):
+        page = await on_dashboard(api, "errors", at, startTime="2020-01-01T00:00:00Z")
+        (frame,) = page["errors"][0]["parsedStack"]["frames"]
+        files.append(frame["originalFileName"])
+    assert files == [None, "src/a.ts", "src/b.ts"]
+
+
+async def test_what_a_rule_has_done_is_that_of_the_moment(api: Api) -> None:
+    rule = {"name": "many", "condition": "error_count > 5 in 5m"}
+    rule_id = (await api.post("/api/alerts/rules", json=rule)).json()["data"]["id"]
+    position = await head(api)
+    await api.delete(f"/api/alerts/rules/{rule_id}")
+    path = f"/api/alerts/rules/{rule_id}/history"
+    for at in (position, None):  # of a deleted rule it is still there
+        assert (await data(api, path, at))["history"] == []
+    assert (await ask(api, path, position - 1)).status_code == 404
+
+
+async def test_a_history_ends_at_the_moment(api: Api) -> None:
+    error = await api.report()
+    position = await head(api)
+    await api.put(f"/api/errors/{error['id']}/resolve")
+    path = f"/api/errors/{error['id']}/history"
+    then, now = [(await data(api, path, at))["history"] for at in (position, None)]
+    assert [entry["name"] for entry in then] == ["ErrorReported"]
+    assert [entry["name"] for entry in now] == ["ErrorResolved", "ErrorReported"]
+    assert (await ask(api, path, position - 1)).status_code == 404
+    file = await api.get(
+        path, params={"as_of": position}, headers={"Accept": "application/x-ndjson"}
+    )
+    assert "ErrorResolved" not in file.text
+    assert json.loads(file.text.splitlines()[-1])["events"] == 1
 
 
 async def test_two_moments_never_share_an_answer_that_is_kept(api: Api) -> None:

@@ -8,19 +8,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import psycopg
 import pytest
 
-from domain.alert import AlertTriggered
+from domain.alert import AlertTriggered, RecoverAlert, TriggerAlert
 from domain.error_group import ErrorReported
 from domain.message import Recorded
+from domain.times import rfc3339
 from errata import trials
 from infra.event_store.codec import from_row
 from infra.event_store.reader import read_page
 from infra.settings import Settings
+from tests.alerts import facts
 from tests.api.conftest import Api
 from tests.errata.alert_tools import alerting
 from tests.waiting import PATIENCE
@@ -108,7 +110,18 @@ async def test_a_stored_rule_is_tried_beside_the_wish(api_alone: Api) -> None:
     assert first[1] == first[0] + 1
     (message,) = [one for one in tried["preview"]["steps"] if one["kind"] == "notification"]
     assert message["notification"]["channel"] == "email"
+    assert message["error_id"] is None
     assert set(tried["difference"].values()) == {0}
+
+
+async def test_a_message_about_one_error_names_it(api_alone: Api) -> None:
+    await api_alone.report()
+    tried = await preview(
+        api_alone, condition="error_count > 0 in 10m per error", notifications=["email"]
+    )
+    steps = tried["preview"]["steps"]
+    assert [one["kind"] for one in steps] == ["triggered", "notification"]
+    assert steps[1]["error_id"] == steps[0]["error_id"] is not None
 
 
 async def test_a_preview_stores_nothing(api_alone: Api, settings: Settings) -> None:
@@ -189,9 +202,46 @@ async def test_an_explanation_knows_what_fires(
     assert datetime.fromisoformat(shown["firing_since"]) == live.facts.at
     assert datetime.fromisoformat(shown["cooldown_until"]) == live.facts.at + timedelta(hours=1)
     assert shown["verdict"] is True
+    # The trigger was recorded after the event, and later than it was due.
+    for at in (live.facts.last_position, live.facts.at.isoformat()):
+        then = (await explain(api_alone, rule["id"], at=at, error_id=group["id"]))["explanation"]
+        assert (then["verdict"], then["triggers"]) == (True, 1)
+        assert datetime.fromisoformat(then["firing_since"]) == live.facts.at
     whole = await explain(api_alone, rule["id"])
     assert whole["explanation"] is None
     assert whole["errors"] == [{"error_id": group["id"], "values": [3], "firing": True}]
+
+
+async def test_an_explanation_goes_by_when_a_recovery_was_due(
+    api_alone: Api, settings: Settings
+) -> None:
+    rule = await created(api_alone)
+    for _ in range(2):
+        await api_alone.report()
+    (first, second) = [one for one in log_of(settings) if one.name == "ErrorReported"]
+    rule_id = UUID(rule["id"])
+    because = {"at": first.recorded_at, "last_position": first.position}
+    await api_alone.execute(TriggerAlert(alert=facts(rule_id=rule_id, **because)))
+    await api_alone.execute(
+        RecoverAlert(rule_id=rule_id, app="default", at=second.recorded_at, reason="quiet")
+    )
+    fires = [
+        (await explain(api_alone, rule["id"], at=at))["explanation"]["firing_since"]
+        for at in (first.position, second.position)
+    ]
+    assert fires == [rfc3339(first.recorded_at), None]
+
+
+async def test_an_explanation_of_a_position_leaves_out_what_was_behind_it(
+    api_alone: Api, settings: Settings
+) -> None:
+    rule = await created(api_alone)
+    await api_alone.report()
+    (report,) = [one for one in log_of(settings) if one.name == "ErrorReported"]
+    at_once = {"at": report.recorded_at, "last_position": report.position + 1}
+    await api_alone.execute(TriggerAlert(alert=facts(rule_id=UUID(rule["id"]), **at_once)))
+    shown = await explain(api_alone, rule["id"], at=report.position)
+    assert shown["explanation"]["firing_since"] is None
 
 
 async def test_an_explanation_is_of_the_version_of_its_moment(api_alone: Api) -> None:

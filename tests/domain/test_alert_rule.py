@@ -129,16 +129,20 @@ def test_fields_that_repeat_the_condition_are_welcome() -> None:
             " 'time_window' in the condition",
         ),
         (
-            {"condition": "error_count > threshold in time_window where app = shop"},
-            "condition: asks for another application than the rule's own, 'default'",
+            {
+                "condition": "error_count > threshold in time_window where code = E1"
+                " and app in (shop, test)"
+            },
+            "condition: at 60: expected the rule's own application 'default',"
+            " found 'shop' or 'test'",
         ),
         (
             {"threshold": -1},
-            "threshold: must be a number from 0 to 1000000000000, with at most 4 decimal places",
+            "threshold: must be a number from 0 to 1000000000000 with at most 4 decimal places",
         ),
         (
             {"threshold": 0.00001},
-            "threshold: must be a number from 0 to 1000000000000, with at most 4 decimal places",
+            "threshold: must be a number from 0 to 1000000000000 with at most 4 decimal places",
         ),
         (
             {"time_window": "5"},

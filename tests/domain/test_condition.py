@@ -119,6 +119,7 @@ _METRIC = (
     "affected_users, error_rate, resolved_count, service_down)"
 )
 _FIELD = "a field (level, source, environment, app, message, code, fingerprint)"
+_NUMBER = "a number from 0 to 1000000000000 with at most 4 decimal places"
 _TIME = "1 minute to 30 days, written as 5m, 1h, 30d or '5 minutes'"
 
 
@@ -131,11 +132,14 @@ _TIME = "1 minute to 30 days, written as 5m, 1h, 30d or '5 minutes'"
         ("error_count = 5 in 5m", 13, "one of > >= < <= == !=", "'='"),
         ("error_count ! 5 in 5m", 13, "one of > >= < <= == !=", "'!'"),
         ("error_count > abc", 15, "a number or 'threshold'", "'abc'"),
-        ("error_count > -5 in 5m", 15, "a number or 'threshold'", "'-5'"),
+        ("error_count > -5 in 5m", 15, _NUMBER, "'-5'"),
+        ("error_count > 1e3 in 5m", 15, _NUMBER, "'1e3'"),
+        ("error_count > 0.12345 in 5m", 15, _NUMBER, "'0.12345'"),
+        ("error_count > 99999999999999 in 5m", 15, _NUMBER, "'99999999999999'"),
         (
             "error_count > 9999999999999 in 5m",
             15,
-            "a number up to 1000000000000",
+            _NUMBER,
             "'9999999999999'",
         ),
         ("error_count > 5", 16, "'in'", "the end"),

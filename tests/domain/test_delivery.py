@@ -63,6 +63,13 @@ def test_a_digest_names_a_hundred_alerts_and_counts_all() -> None:
     assert (len(event.alerts), event.count) == (MAX_ALERTS, 120)
 
 
+def test_a_message_names_those_that_it_sums_up() -> None:
+    both = msgspec.structs.replace(QUEUE, count=2, sums_up=(UUID(int=8), UUID(int=9)))
+    (event,) = after().when(both).events
+    assert isinstance(event, NotificationQueued)
+    assert event.sums_up == (UUID(int=8), UUID(int=9))
+
+
 def test_another_message_under_the_same_id_is_refused() -> None:
     other = msgspec.structs.replace(QUEUE, channel="slack")
     after(QUEUE).when(other).then_refused("already_exists")

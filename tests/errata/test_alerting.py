@@ -130,6 +130,28 @@ async def test_a_rule_tells_once_within_its_cooldown_and_then_of_its_end(
     assert reminder.at - first.at == timedelta(minutes=1)
 
 
+async def test_the_reminders_of_a_long_absence_are_two_messages(
+    store: EventStore, database_url: str, tmp_path: Path, time: Time
+) -> None:
+    """The first as it is, the others summed up; the log holds each, at its own time."""
+    settings = settings_of(database_url, tmp_path)
+    with http_receiver() as hook:
+        with alerting(settings, time.surroundings):
+            await execute(store, configured("webhook", webhook_to(hook)))
+            await execute(store, rule(time_window="1d", cooldown="1m"), *reports(6))
+            await until(database_url, 1, SENT)
+        time.passed = timedelta(hours=2)
+        with alerting(settings, time.surroundings):
+            await until(database_url, 3, SENT)
+            await quiet(0.5)
+    assert kinds(hook) == ["triggered", "triggered", "digest"]
+    *each, summary = events(database_url, "NotificationQueued")
+    assert summary.sums_up == tuple(one.notification_id for one in each[2:])
+    assert summary.count == len(each) - 2 >= 110
+    triggers = events(database_url, TRIGGERED)
+    assert [one.at for one in each] == [one.facts.at for one in triggers]
+
+
 async def test_an_incident_is_opened_and_resolved_with_its_alert(
     store: EventStore, database_url: str, tmp_path: Path, time: Time
 ) -> None:

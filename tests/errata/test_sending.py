@@ -24,13 +24,15 @@ from projections import outbox
 from tests.errata.alert_tools import (
     alerting,
     configured,
+    events,
     execute,
     queued,
     settings_of,
     until,
     webhook_to,
 )
-from tests.infra.receivers import http_receiver, self_signed, smtp_receiver
+from tests.infra.receivers import HttpReceiver, http_receiver, self_signed, smtp_receiver
+from tests.reports import SOMEBODY
 from tests.waiting import PATIENCE
 
 SENT, FAILED = "NotificationSent", "NotificationFailed"
@@ -200,16 +202,75 @@ async def test_a_slow_receiver_keeps_no_other_channel_waiting(
     assert len(slow.received) == 2
 
 
+def titles(receiver: HttpReceiver) -> list[str]:
+    return [json.loads(one.body)["title"] for one in receiver.received]
+
+
 async def test_messages_of_one_rule_arrive_in_their_order(
     store: EventStore, database_url: str, tmp_path: Path
 ) -> None:
-    rule_id, titles = uuid4(), ["began", "reminded", "ended"]
+    rule_id = uuid4()
     with http_receiver() as hook:
         await execute(store, configured("webhook", webhook_to(hook)))
-        await execute(store, *(queued("webhook", title, rule_id=rule_id) for title in titles))
+        await execute(
+            store, *(queued("webhook", title, rule_id=rule_id) for title in ("began", "ended"))
+        )
         with alerting(settings_of(database_url, tmp_path)):
-            await until(database_url, 3, SENT)
-    assert [json.loads(one.body)["title"] for one in hook.received] == titles
+            await until(database_url, 2, SENT)
+    assert titles(hook) == ["began", "ended"]
+
+
+async def test_a_message_between_attempts_holds_up_its_own_rule_and_channel_alone(
+    store: EventStore, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver was away when the alert began; its end does not overtake it."""
+    monkeypatch.setattr(outbox, "FIRST_PAUSE", timedelta(hours=1))
+    ahead, rule_id = timedelta(0), uuid4()
+    around = Surroundings(clock=lambda: utc_now() + ahead)
+    with (
+        http_receiver() as hook,
+        http_receiver() as sms,
+        alerting(settings_of(database_url, tmp_path), around),
+    ):
+        hook.status = 503
+        to_sms = AppriseConfig(f"json://127.0.0.1:{sms.port}/")
+        await execute(store, configured("webhook", webhook_to(hook)), configured("sms", to_sms))
+        await execute(store, queued("webhook", "began", rule_id=rule_id))
+        await until(database_url, 1, FAILED)
+        hook.status = 200
+        await execute(store, queued("webhook", "ended", rule_id=rule_id))
+        await execute(store, queued("webhook", "other rule"), queued("sms", rule_id=rule_id))
+        await until(database_url, 2, SENT)
+        assert (titles(hook), len(sms.received)) == (["began", "other rule"], 1)
+        ahead = timedelta(hours=1)
+        await until(database_url, 4, SENT)
+    assert titles(hook) == ["began", "other rule", "began", "ended"]
+
+
+async def test_what_gathers_while_a_receiver_is_away_is_summed_up(
+    store: EventStore, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "FIRST_PAUSE", timedelta(hours=1))
+    ahead, rule_id = timedelta(0), uuid4()
+    around = Surroundings(clock=lambda: utc_now() + ahead)
+    names = [*(f"reminder {number}" for number in range(40)), "recovered"]
+    first, *gathered = [queued("webhook", name, rule_id=rule_id) for name in ("began", *names)]
+    with http_receiver() as hook, alerting(settings_of(database_url, tmp_path), around):
+        hook.status = 503
+        await execute(store, configured("webhook", webhook_to(hook)), first)
+        await until(database_url, 1, FAILED)
+        await store.execute_all(gathered, SOMEBODY)
+        hook.status = 200
+        ahead = timedelta(hours=1)
+        sent = await until(database_url, 2, SENT)
+    assert titles(hook) == ["began", "began", "recovered (and 40 messages before)"]
+    body = json.loads(hook.received[-1].body)
+    assert (body["event"], body["count"], len(body["alerts"])) == ("digest", 41, 41)
+    assert body["text"].splitlines()[-1] == "and 30 more before"
+    assert events(database_url, SENT) == sent
+    summary = events(database_url, "NotificationQueued")[-1]
+    assert summary.sums_up == tuple(one.notification_id for one in gathered)
+    assert [one.notification_id for one in sent] == [first.notification_id, summary.notification_id]
 
 
 async def test_private_targets_are_refused_with_the_reason(

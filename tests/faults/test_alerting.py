@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -23,9 +25,7 @@ from tests.faults.rounds import dice, rounds
 from tests.faults.workers import PROCESSES
 from tests.infra.receivers import http_receiver
 from tests.reports import SOMEBODY
-from tests.waiting import PATIENCE
-
-"""Seconds without anything new after which nothing comes any more."""
+from tests.waiting import PATIENCE, eventually
 
 
 @contextmanager
@@ -87,6 +87,36 @@ def test_a_scheduler_killed_between_send_and_record_loses_no_message(
     wanted = [str(one.notification_id) for one in events(database_url, "NotificationQueued")]
     assert sorted(recorded) == sorted(wanted) == sorted(keys)
     assert keys.total() >= 2 * deaths
+
+
+def test_schedulers_killed_while_they_sum_up_tell_each_alert_under_one_key(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """One rule's messages come in bursts, and whoever sends them dies, after a receiver has taken
+    one or at a random moment. In the end each is told, in the order of the log."""
+    seed, deaths, rule_id = dice("kill a scheduler that sums up"), rounds(50, 3), uuid4()
+    with http_receiver() as hook, store_thread(database_url) as writer:
+        writer.run(writer.store.execute(configured("webhook", webhook_to(hook)), SOMEBODY))
+        for number in range(deaths):
+            burst = [queued("webhook", rule_id=rule_id) for _ in range(seed.randint(1, 5))]
+            writer.run(writer.store.execute_all(burst, SOMEBODY))
+            with scheduling(database_url, redis_url, tmp_path, dies=number % 2 == 0) as doomed:
+                doomed.join(PATIENCE if number % 2 == 0 else seed.uniform(0.5, 2.0))
+        with scheduling(database_url, redis_url, tmp_path):
+            assert eventually(lambda: not _on_their_way(database_url))
+    each = [one for one in events(database_url, "NotificationQueued") if not one.sums_up]
+    bodies = {one.headers["Idempotency-Key"]: one.body for one in hook.received}
+    told = [alert["event_id"] for body in bodies.values() for alert in json.loads(body)["alerts"]]
+    assert told == [str(one.alerts[0].event_id) for one in each]
+    assert len({one.body for one in hook.received}) == len(bodies)
+
+
+def _on_their_way(database_url: str) -> set[UUID]:
+    """The messages that have met no fate yet."""
+    waiting = {one.notification_id for one in events(database_url, "NotificationQueued")}
+    for one in events(database_url, "NotificationQueued"):
+        waiting.difference_update(one.sums_up)
+    return waiting - {one.notification_id for one in events(database_url, "NotificationSent")}
 
 
 def test_a_scheduler_killed_at_a_random_moment_loses_no_message(

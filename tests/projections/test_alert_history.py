@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,9 @@ CREATE = CreateAlertRule(
     rule_id=RULE, wish=RuleWish(name="Rule", condition="error_count > 5 in 5m")
 )
 DELETE = DeleteAlertRule(rule_id=RULE)
+CREATE_OTHER = msgspec.structs.replace(CREATE, rule_id=OTHER)
+DELETE_OTHER = DeleteAlertRule(rule_id=OTHER)
+TRIGGER_OTHER = TriggerAlert(alert=facts(rule_id=OTHER))
 TRIGGER = TriggerAlert(alert=facts(rule_id=RULE, error_id=ERROR))
 RECOVER = RecoverAlert(rule_id=RULE, error_id=ERROR, app="default", at=LATER, reason="quiet")
 QUEUE = QueueNotification(
@@ -79,6 +83,13 @@ async def test_a_notification_tells_each_attempt(redis: Redis) -> None:
     ]
 
 
+async def test_a_notification_tells_which_one_sums_it_up(redis: Redis) -> None:
+    both = msgspec.structs.replace(QUEUE, notification_id=OTHER, sums_up=(NOTE, UUID(int=99)))
+    summary, summed_up = (await told(redis, CREATE, QUEUE, both)).told
+    assert (summed_up.summed_up_by, summed_up.attempts) == (OTHER, [])
+    assert summary.summed_up_by is None
+
+
 async def test_a_rule_keeps_its_newest_entries(redis: Redis) -> None:
     triggers = [
         TriggerAlert(alert=facts(rule_id=RULE, at=START + timedelta(seconds=second)))
@@ -90,12 +101,31 @@ async def test_a_rule_keeps_its_newest_entries(redis: Redis) -> None:
     assert sorted(len(entries) for key, entries in held.items() if b"rules" not in key) == [3, 3]
 
 
-async def test_a_deleted_rule_leaves_nothing_whatever_comes_after(redis: Redis) -> None:
+async def test_a_deleted_rule_s_history_goes_on_while_it_is_among_the_last(redis: Redis) -> None:
+    page = await told(redis, CREATE, TRIGGER, QUEUE, DELETE, RECOVER, SENT)
+    assert [one.entry.position for one in page.told] == [5, 3, 2]
+    assert [one.succeeded for one in page.told[1].attempts] == [True]
+    queries = HistoryQueries(redis, MODEL.keyspace())
+    assert await queries.app_of_deleted(RULE) == "default"
+    assert await queries.app_of_deleted(OTHER) is None
+
+
+async def test_a_forgotten_rule_leaves_nothing_whatever_comes_after(redis: Redis) -> None:
+    model = AlertHistory(remembered=0)
     for late in ([], [RECOVER], [TRIGGER, QUEUE, SENT]):
         log = log_of(CREATE, TRIGGER, QUEUE, DELETE, *late)
         for page in (log.events[:3], log.events[3:4], log.events[4:]):
-            await folded(redis, MODEL, page)
+            await folded(redis, model, page)
         assert await content(redis) == {}
+
+
+async def test_the_rules_deleted_last_are_kept(redis: Redis) -> None:
+    model = AlertHistory(remembered=1)
+    log = log_of(CREATE, CREATE_OTHER, TRIGGER, TRIGGER_OTHER, DELETE, DELETE_OTHER)
+    await folded(redis, model, log.events)
+    queries = HistoryQueries(redis, model.keyspace())
+    assert (await queries.of(RULE, 10)).told == []
+    assert [one.entry.position for one in (await queries.of(OTHER, 10)).told] == [4]
 
 
 async def test_pages_go_on_where_the_last_ended(redis: Redis) -> None:
@@ -108,7 +138,10 @@ async def test_pages_go_on_where_the_last_ended(redis: Redis) -> None:
     assert (await queries.of(OTHER, 2)).told == []
 
 
-_commands = st.sampled_from([CREATE, DELETE, TRIGGER, RECOVER, QUEUE, FAIL, SENT])
+SUM_UP = msgspec.structs.replace(QUEUE, notification_id=OTHER, sums_up=(NOTE,))
+_commands = st.sampled_from(
+    [DELETE, TRIGGER, RECOVER, QUEUE, FAIL, SENT, SUM_UP, TRIGGER_OTHER, DELETE_OTHER]
+)
 
 
 @settings(
@@ -119,9 +152,9 @@ async def test_pages_of_any_size_leave_the_same_content(
     redis: Redis, commands: list[Any], cuts: set[int]
 ) -> None:
     log = Log()
-    for command in [CREATE, *commands]:
+    for command in [CREATE, CREATE_OTHER, *commands]:
         _execute(log, command)
-    model = AlertHistory(kept=2)
+    model = AlertHistory(kept=2, remembered=1)
     contents = []
     for inner in (set(), cuts):
         await redis.flushall()

@@ -21,11 +21,11 @@ from domain.alert_rule import (
     AlertRuleSilenced,
 )
 from domain.condition import Comparison, Condition, parse_window
-from domain.error_group import ErrorRegressed, ErrorReported, ErrorResolved, group_id
 from domain.message import Recorded
 from domain.rule_settings import RuleSettings, condition_of
 from domain.service import ServiceRecovered, ServiceUnwatched, ServiceWentDown
 from domain.vocabulary import CHANNELS
+from tests.projections.alerting.naive_entries import counts, matters, report_of
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
@@ -66,6 +66,10 @@ class Rule:
     silenced_until: datetime | None = None
     subjects: dict[UUID | None, Subject] = field(default_factory=dict)
     outboxes: dict[str, Outbox] = field(default_factory=dict)
+
+    @property
+    def has_incident(self) -> bool:
+        return any(one.has_incident for one in self.subjects.values())
 
     @property
     def condition(self) -> Condition:
@@ -155,8 +159,7 @@ class Naive:
         for error_id, subject in sorted(rule.subjects.items(), key=by_error):
             if subject.firing_since:
                 self.outcomes.append(("recovered", rule_id, error_id, now, "rule changed"))
-                if subject.has_incident:
-                    self.outcomes.append(("resolved", rule_id, error_id, now))
+                self._leave_incident(rule_id, rule, error_id, subject, now)
         rule.subjects.clear()
         for outbox in rule.outboxes.values():
             outbox.waiting.clear()
@@ -192,7 +195,12 @@ class Naive:
             if subject.last_triggered and now < subject.last_triggered + rule.cooldown:
                 return
             positions = sorted(p for _, ps in counted for p in ps)
-            self._trigger(rule_id, rule, error_id, subject, now, values, positions)
+            spots = [
+                self._spots(rule, one, error_id, ps)
+                for one, (_, ps) in zip(rule.condition.comparisons, counted, strict=True)
+            ]
+            elsewhere = len(set().union(*spots)) > 1
+            self._trigger(rule_id, rule, error_id, subject, now, values, positions, elsewhere)
         elif subject.firing_since:
             subject.false_since = subject.false_since or now
             if now >= subject.false_since + rule.recovery:
@@ -207,21 +215,22 @@ class Naive:
         now: datetime,
         values: list[Fraction],
         positions: list[int],
+        elsewhere: bool,
     ) -> None:
         silent = rule.silent(now)
         subject.last_triggered = now
         reminder = subject.firing_since is not None
         subject.firing_since = subject.firing_since or now
         ends = (positions[0], positions[-1]) if positions else (0, 0)
-        self.outcomes.append(
-            ("triggered", rule_id, error_id, now, tuple(values), silent, reminder, ends)
-        )
+        told = (tuple(values), silent, reminder, ends, elsewhere)
+        self.outcomes.append(("triggered", rule_id, error_id, now, *told))
         if silent:
             return
         subject.told = True
         if rule.settings.open_incident and not subject.has_incident:
+            if not rule.has_incident:
+                self.outcomes.append(("opened", rule_id, error_id, now))
             subject.has_incident = True
-            self.outcomes.append(("opened", rule_id, error_id, now))
         self._say(rule_id, rule, "triggered", now)
 
     def _recover(
@@ -229,11 +238,18 @@ class Naive:
     ) -> None:
         silent = rule.silent(now) or not subject.told
         self.outcomes.append(("recovered", rule_id, error_id, now, silent))
-        if subject.has_incident:
-            self.outcomes.append(("resolved", rule_id, error_id, now))
+        self._leave_incident(rule_id, rule, error_id, subject, now)
         rule.subjects[error_id] = Subject(last_triggered=subject.last_triggered)
         if not silent:
             self._say(rule_id, rule, "recovered", now)
+
+    def _leave_incident(
+        self, rule_id: UUID, rule: Rule, error_id: UUID | None, subject: Subject, now: datetime
+    ) -> None:
+        if subject.has_incident:
+            subject.has_incident = False
+            if not rule.has_incident:
+                self.outcomes.append(("resolved", rule_id, error_id, now))
 
     def _count(
         self, rule: Rule, comparison: Comparison, error_id: UUID | None, now: datetime
@@ -253,6 +269,22 @@ class Naive:
         last = {one.event.occurrence.user_id: one.position for one in entries}
         last.pop(None, None)
         return len(last), list(last.values())
+
+    def _spots(
+        self, rule: Rule, comparison: Comparison, error_id: UUID | None, positions: list[int]
+    ) -> set[tuple[str, ...]]:
+        """From where all came that counts, from the oldest of these entries on."""
+        if comparison.metric == "service_down" or not positions:
+            return set()
+        users = comparison.metric == "affected_users"
+        said = [
+            (one.event.app, report_of(one, self.log))
+            for one in self.log
+            if one.position >= min(positions)
+            and error_id in (None, one.stream_id)
+            and self._counts(one, comparison, rule.settings.app)
+        ]
+        return {(app, one.environment, one.source) for app, one in said if one.user_id or not users}
 
     def _counts(self, one: Recorded[Any], comparison: Comparison, app: str) -> bool:
         key = (one.position, comparison, app)
@@ -306,58 +338,6 @@ class Naive:
         if channel in rule.settings.notifications:
             outbox.last = now
             self.outcomes.append(("told", rule_id, channel, now, tuple(kinds)))
-
-
-def counts(
-    one: Recorded[Any], log: Sequence[Recorded[Any]], comparison: Comparison, app: str
-) -> bool:
-    """Whether an entry counts for a comparison of a rule on `app`."""
-    event = one.event
-    wanted = {
-        "new_errors": ErrorReported,
-        "regressions": ErrorRegressed,
-        "resolved_count": ErrorResolved,
-    }.get(comparison.metric, ErrorReported)
-    if not isinstance(event, wanted) or getattr(event, "muted", False):
-        return False
-    if comparison.metric == "new_errors" and event.count != 1:
-        return False
-    said = report_of(one, log)
-    level = {"critical_count": "error", "warning_count": "warning"}.get(comparison.metric)
-    if level is not None and said.level != level:
-        return False
-    if app not in ("*", event.app):
-        return False
-    for asked in comparison.where:
-        if asked.field == "message":
-            passes = all(text in said.message for text in asked.values)
-        elif asked.field == "fingerprint":
-            passes = one.stream_id in {group_id(event.app, text) for text in asked.values}
-        elif asked.field == "app":
-            passes = event.app in asked.values
-        else:
-            passes = getattr(said, asked.field) in asked.values
-        if not passes:
-            return False
-    return True
-
-
-def report_of(one: Recorded[Any], log: Sequence[Recorded[Any]]) -> Any:
-    """The occurrence that an event is about: its own, or the error's last one before it."""
-    if isinstance(one.event, ErrorReported):
-        return one.event.occurrence
-    reports = [
-        other.event.occurrence
-        for other in log
-        if other.stream_id == one.stream_id
-        and other.position < one.position
-        and isinstance(other.event, ErrorReported)
-    ]
-    return reports[-1]
-
-
-def matters(one: Recorded[Any]) -> bool:
-    return isinstance(one.event, ErrorReported | ErrorRegressed | ErrorResolved)
 
 
 def value(comparison: Comparison, count: int) -> Fraction:

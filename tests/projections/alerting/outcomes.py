@@ -43,7 +43,8 @@ def _outcome(found: tuple[Action, UUID, UUID | None]) -> tuple[Any, ...]:
         case TriggerAlert(alert=alert):
             assert alert.at == action.at
             ends = (alert.first_position, alert.last_position)
-            told = (alert.values, alert.silenced, alert.reminder, ends)
+            assert alert.values == tuple(one.value for one in alert.measured)
+            told = (alert.values, alert.silenced, alert.reminder, ends, alert.elsewhere)
             return ("triggered", rule_id, error_id, action.at, *told)
         case RecoverAlert():
             assert command.at == action.at

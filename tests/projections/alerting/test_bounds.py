@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from uuid import UUID
 
 import pytest
 
@@ -10,17 +11,18 @@ from domain.condition import Comparison, Operator, parse_window
 from projections.alerting import Alerting, rules, users, windows
 from projections.alerting.limits import limits_of
 from projections.alerting.users import Crowd
-from projections.alerting.windows import Tape
+from projections.alerting.windows import Place, Tape
 from tests.projections.alerting.logs import Log, at
 
 MINUTE = 60_000_000
+PLACE = Place("default", "production", "web", None, UUID(int=1))
 
 
 def test_a_tape_keeps_about_twice_what_its_largest_window_tells_apart() -> None:
     tape = Tape()
     window = tape.open(MINUTE, 100)
     for position in range(10_000):
-        tape.add(position, position, None)
+        tape.add(position, position, None, PLACE)
         assert len(tape.times) <= 201
     assert window.count(10_000) == 100
 
@@ -29,7 +31,7 @@ def test_a_tape_forgets_what_has_left_its_longest_window() -> None:
     tape = Tape()
     window = tape.open(MINUTE, 100_000)
     for second in range(10_000):
-        tape.add(second * 1_000_000, second, None)
+        tape.add(second * 1_000_000, second, None, PLACE)
         assert len(tape.times) <= 128
     assert window.count(9_999 * 1_000_000) == 60
 
@@ -54,7 +56,7 @@ def test_users_are_kept_up_to_what_is_told_apart() -> None:
     crowd = Crowd()
     window = crowd.open(MINUTE, 10)
     for number in range(1_000):
-        crowd.add(number, number, f"user {number}")
+        crowd.add(number, number, f"user {number}", PLACE)
     assert len(window.seen) == 10
     assert window.count(1_000) == 10
 
@@ -64,7 +66,7 @@ def test_a_coarse_tape_counts_within_its_grain(monkeypatch: pytest.MonkeyPatch) 
     tape = Tape()
     window = tape.open(MINUTE, 10**9)
     for position in range(100_000):
-        tape.add(position, position, None)
+        tape.add(position, position, None, PLACE)
         assert len(tape.times) <= 2_001
     assert window.count(100_000) == pytest.approx(100_000, rel=0.002)
     half_gone = MINUTE + 50_000
@@ -76,7 +78,7 @@ def test_a_coarse_crowd_counts_by_a_sample(monkeypatch: pytest.MonkeyPatch) -> N
     crowd = Crowd()
     window = crowd.open(MINUTE, 10**9)
     for number in range(50_000):
-        crowd.add(number, number, f"user {number}")
+        crowd.add(number, number, f"user {number}", PLACE)
         assert len(window.seen) <= 1_001
     assert window.count(50_000) == pytest.approx(50_000, rel=0.15)
 
@@ -117,7 +119,7 @@ def test_windows_on_one_tape_do_not_disturb_each_other() -> None:
     now = 0
     for position in range(2_000):
         now += dice.choice((0, 1, 30))
-        tape.add(now, position, None)
+        tape.add(now, position, None, PLACE)
         entries.append(now)
         for window, span, capacity in spans:
             expected = sum(one > now - span for one in entries)

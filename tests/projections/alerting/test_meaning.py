@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.alert import AlertFacts, RecoverAlert, TriggerAlert
+from domain.alert import AlertFacts, Measured, RecoverAlert, TriggerAlert
 from domain.error_group import group_id
 from projections.alerting import Action, Alerting
 from tests.projections.alerting.logs import Log, at
@@ -63,6 +63,10 @@ def test_the_document_s_rule_triggers_with_the_sixth_error_and_says_why() -> Non
         last_position=7,
         environment="production",
         source="web",
+        measured=(Measured(metric="error_count", value=6, operator=">", threshold=5, window="5m"),),
+        firing_since=at(6),
+        latest_error_id=group_id("default", "a"),
+        latest_message="message of a",
     )
 
 

@@ -123,6 +123,16 @@ def test_a_series_holds_the_highest_value_of_each_bucket() -> None:
     ]
 
 
+def test_a_series_says_where_more_was_there_than_was_counted() -> None:
+    log = Log()
+    log.create("error_count > 30 in 1m per error")
+    rule = given_rule(log.events[0])
+    log.report(times=20)
+    log.after(1).report(times=20)
+    found = replay(log.events, [rule], START, at(1), every=timedelta(seconds=1))
+    assert found.series[rule.rule_id] == [Bucket(at(0), 20), Bucket(at(1), 32, at_least=True)]
+
+
 # -- explanations --------------------------------------------------------------------------------
 
 

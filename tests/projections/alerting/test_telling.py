@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pytest
+
 from domain.alert import RecoverAlert, TriggerAlert
 from domain.delivery import QueueNotification
-from domain.incident import ChangeIncident, OpenIncident
+from domain.error_group import group_id
+from domain.incident import ChangeIncident, IncidentWish, OpenIncident
 from projections.alerting import Alerting
 from tests.projections.alerting.logs import Log, at
 from tests.projections.alerting.test_meaning import acted
@@ -14,6 +17,12 @@ from tests.projections.alerting.test_meaning import acted
 
 def told(log: Log, until: float = 10_000) -> list[QueueNotification]:
     return [c for one in acted(log, until) if isinstance(c := one.command, QueueNotification)]
+
+
+def _line(queued: QueueNotification, name: str) -> str:
+    """What a message says behind a name."""
+    [line] = [one for one in queued.message.text.splitlines() if one.startswith(f"{name}: ")]
+    return line.removeprefix(f"{name}: ")
 
 
 def when(log: Log, until: float = 10_000) -> list[tuple[float, int]]:
@@ -40,9 +49,10 @@ def test_a_message_says_what_where_how_many_since_when_and_why() -> None:
     assert one.message.text.splitlines() == [
         "Alert: Checkout fails",
         "",
-        "How many: 3 within 5m (threshold 2)",
+        "How many: 3 occurrences within 5m (> 2)",
         "Since: 2026-03-01T12:00:01Z",
         "Where: application default, environment production, source web",
+        f"Latest: message of a (/api/errors/{group_id('default', 'a')})",
         "Why: More than 2 occurrences within 5 minutes. The condition is: error_count > 2 in 5m",
         "At: 2026-03-01T12:00:03Z",
     ]
@@ -57,6 +67,72 @@ def test_a_message_of_an_error_names_it_and_leads_to_it() -> None:
     [one] = told(log, 10)
     assert one.message.title == "[medium] Alert: rule: Payment failed for good"
     assert one.message.link == f"/api/errors/{one.alerts[0].error_id}"
+
+
+def test_each_comparison_is_told_with_its_own_window_and_threshold() -> None:
+    log = Log()
+    log.create(
+        "error_rate > 2.5 in 2m and affected_users > 3 in 1h",
+        cooldown="1h",
+        notifications=("email",),
+    )
+    for user in range(7):
+        log.after(1).report(user_id=f"user {user % 4}")
+    [one] = told(log, 10)
+    assert _line(one, "How many") == (
+        "3 occurrences a minute within 2m (> 2.5) and 4 affected users within 1h (> 3)"
+    )
+
+
+def test_a_service_that_is_down_is_named_and_no_application() -> None:
+    log = Log()
+    log.create("service_down > 0 in 1m", notifications=("email",), open_incident=True)
+    log.service("shop", up=False)
+    [one] = told(log, 10)
+    assert _line(one, "How many") == "1 service down within 1m (> 0)"
+    assert _line(one, "Where") == "service shop"
+    [(_, opened)] = _incidents(log, 10)
+    assert isinstance(opened, OpenIncident)
+    assert (
+        opened.wish.description == "More than 0 services down within 1 minute. Where: service shop."
+    )
+
+
+def test_of_many_services_five_are_named_those_that_are_still_down_first() -> None:
+    log = Log()
+    log.create("service_down > 6 in 5m", notifications=("email",))
+    for name in "abcdefg":
+        log.after(1).service(name, up=False)
+        if name == "a":
+            log.after(1).service(name, up=True)
+    [one] = told(log, 20)
+    assert _line(one, "Where") == "services b, c, d, e, f and 2 more"
+
+
+def test_a_reminder_tells_since_when_it_fires() -> None:
+    log = Log()
+    log.create("error_count > 0 in 5m", cooldown="2m", notifications=("email",))
+    log.report()
+    log.after(100).report()
+    log.after(290).report()
+    last = told(log, 500)[3]
+    assert (last.at, _line(last, "Firing since")) == (at(360), "2026-03-01T12:00:00Z")
+    assert _line(last, "Counted since") == "2026-03-01T12:01:40Z"
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_what_came_from_several_places_is_not_told_as_from_one(back: bool) -> None:
+    log = Log()
+    log.create("error_count > 1 in 5m", notifications=("email",))
+    log.report(source="s1")
+    if back:  # what has left the window counts for nothing
+        log.after(400).report(source="s2")
+    log.after(1).report(source="s2")
+    [one, *_] = told(log, 500)
+    others = "" if back else ", and others"
+    assert _line(one, "Where") == (
+        f"application default, environment production, source s2{others}"
+    )
 
 
 def test_what_comes_within_the_cooldown_is_one_message_at_its_end() -> None:
@@ -78,8 +154,18 @@ def test_a_digest_lists_ten_and_says_how_many_more() -> None:
     assert digest.count == 151
     assert len(digest.alerts) == 100
     lines = digest.message.text.splitlines()
-    assert lines[0] == "151 alerts of the rule rule since its last message:"
-    assert len(lines) == 13
+    assert lines[:7] == [
+        "151 alerts of the rule rule",
+        "",
+        "Since: 2026-03-01T12:00:10Z",
+        "Where: application default",
+        "Why: More than 0 occurrences within 1 hour, counted for each error on its own."
+        " The condition is: error_count > 0 in 1h per error",
+        "",
+        "2026-03-01T12:00:10Z alert: message of error 0, 1 occurrence within 1h (> 0),"
+        " environment production, source web",
+    ]
+    assert len(lines) == 17
     assert lines[-1] == "and 141 more"
 
 
@@ -178,10 +264,10 @@ def _silenced(command: object) -> bool:
 # -- incidents -----------------------------------------------------------------------------------
 
 
-def _incidents(log: Log) -> list[tuple[datetime, object]]:
+def _incidents(log: Log, until: float = 10_000) -> list[tuple[datetime, object]]:
     return [
         (one.at, one.command)
-        for one in acted(log, 10_000)
+        for one in acted(log, until)
         if isinstance(one.command, OpenIncident | ChangeIncident)
     ]
 
@@ -207,6 +293,58 @@ def test_each_firing_has_an_incident_of_its_own() -> None:
     log.after(1_000).report()
     ids = {command.incident_id for _, command in _incidents(log)}  # type: ignore[attr-defined]
     assert len(ids) == 2
+
+
+def test_the_errors_of_a_rule_share_its_open_incident_until_the_last_recovers() -> None:
+    log = Log()
+    log.create("error_count > 0 in 1m per error", open_incident=True)
+    for name in "abc":
+        log.after(10).report(name)
+    log.after(1_000).report("d")
+    found = _incidents(log, 1_100)
+    assert [(when, type(what)) for when, what in found] == [
+        (at(10), OpenIncident),
+        (at(30 + 120), ChangeIncident),
+        (at(1_030), OpenIncident),
+    ]
+    alerts = [c.alert for one in acted(log, 100) if isinstance(c := one.command, TriggerAlert)]
+    incidents = [alert.incident_id for alert in alerts if alert.at < at(1_000)]
+    assert len(set(incidents)) == 1
+
+
+@pytest.mark.parametrize("status", ["investigating", "resolved", "closed"])
+def test_an_incident_that_somebody_is_done_with_is_not_joined(status: str) -> None:
+    log = Log()
+    log.create("error_count > 0 in 1m per error", open_incident=True)
+    log.report("a")
+    [(_, opened)] = _incidents(log, 0)
+    assert isinstance(opened, OpenIncident)
+    log.execute(opened)
+    log.execute(ChangeIncident(incident_id=opened.incident_id, wish=IncidentWish(status=status)))
+    log.after(1).report("b")
+    kinds = [type(what) for _, what in _incidents(log)]
+    joined = [OpenIncident, ChangeIncident]
+    assert kinds == (joined if status == "investigating" else [OpenIncident, *joined, joined[1]])
+
+
+def test_a_snapshot_keeps_which_incident_is_joined_and_who_belongs_to_it() -> None:
+    log = Log()
+    log.create("error_count > 0 in 1m per error", open_incident=True)
+    for name in "ab":
+        log.report(name)
+    manager = Alerting()
+    before = manager.fold(log.events)
+    [opened] = [c for one in before if isinstance(c := one.command, OpenIncident)]
+    log.execute(opened)
+    closing = ChangeIncident(incident_id=opened.incident_id, wish=IncidentWish(status="closed"))
+    log.execute(closing)
+    manager.fold(log.events[3:])
+    manager = Alerting.restored(manager.snapshot())
+    log.after(1).report("c")
+    after = manager.fold(log.events[5:]) + manager.advance(at(1_000))
+    found = [c for one in after if isinstance(c := one.command, OpenIncident | ChangeIncident)]
+    assert [type(one) for one in found] == [OpenIncident, ChangeIncident, ChangeIncident]
+    assert [one.incident_id == opened.incident_id for one in found] == [False, True, False]
 
 
 def test_the_title_of_an_error_s_incident_is_at_most_200_characters_long() -> None:
