@@ -148,7 +148,7 @@ def where(facts: AlertFacts) -> str:
     """The place in words: which services are down, or where the newest of what counted came from.
     Services belong to no application."""
     services = _services(facts)
-    if all(one.metric == "service_down" for one in facts.measured):
+    if facts.measured and all(one.metric == "service_down" for one in facts.measured):
         return ", ".join(services) or "no service"
     return ", ".join([*services, _app(facts.app), *_spot(facts)])
 

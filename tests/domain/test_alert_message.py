@@ -150,6 +150,12 @@ def test_a_recovery_says_how_long_it_fired() -> None:
     assert "Why: the condition was false for a whole window." in found.message.text
 
 
+def test_a_recovery_from_what_an_old_log_tells_says_where_too() -> None:
+    old = msgspec.structs.replace(FACTS, measured=())
+    found = recovered(old, NOON, NOON + timedelta(minutes=3), 1, "quiet")
+    assert "Where: application shop, environment production, source web" in found.message.text
+
+
 def test_messages_that_waited_are_the_newest_in_full_and_the_titles_of_the_others() -> None:
     minutes = [NOON + timedelta(minutes=number) for number in range(13)]
     earlier = [(at, Message("triggered", f"Still firing {at:%M}", "long")) for at in minutes]
