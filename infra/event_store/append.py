@@ -44,6 +44,9 @@ _DECODE_STATE: dict[str, Callable[[bytes], Any]] = {
     kind: msgspec.json.Decoder(decider.state_type).decode for kind, decider in KINDS.items()
 }
 
+Fill = Callable[[list[Unit]], None]
+"""Lets more units join a batch."""
+
 Refold = Callable[[UUID, Decider[Any]], Any]
 """Folds a stream's state afresh from all its events (blocking; called in a thread)."""
 
@@ -83,8 +86,9 @@ class Appender:
         if connection is not None:
             await connection.close()
 
-    async def append(self, units: Sequence[Unit]) -> None:
-        """Decide and commit `units` in order as one transaction; their outcomes are set.
+    async def append(self, units: list[Unit], fill: Fill) -> None:
+        """Decide and commit `units`, and what `fill` adds to them once it is their turn, in order
+        as one transaction; their outcomes are set.
 
         Raises OutcomeUnknown when the connection broke during COMMIT, psycopg.OperationalError
         when it broke before (nothing is stored), another psycopg.Error when the server refused. A
@@ -94,8 +98,11 @@ class Appender:
         commit_sent: UUID | None = None
         try:
             with hung_up_after(self._answer_timeout, connection):
-                # 1. take the write lock, and with it the next position; 2. load what is touched
-                batch = await self._begin(connection, units)
+                # 1. take the write lock, and with it the next position: all that has come while
+                # others had it joins; 2. load what is touched
+                position, recorded_at = await _lock(connection)
+                fill(units)
+                batch = await self._load(connection, units, position, recorded_at)
                 # 3. decide, in order
                 batch.decide(units)
                 if not batch.events:
@@ -154,7 +161,13 @@ class Appender:
         except TimeoutError as error:
             raise Silent(f"no connection within {self._connect_timeout:g} s") from error
 
-    async def _begin(self, connection: AsyncConnection[Any], units: Sequence[Unit]) -> Batch:
+    async def _load(
+        self,
+        connection: AsyncConnection[Any],
+        units: Sequence[Unit],
+        position: int,
+        recorded_at: datetime,
+    ) -> Batch:
         deciders = {
             command.stream_id: DECIDERS[type(command)]
             for unit in units
@@ -167,16 +180,11 @@ class Appender:
             if command.event_id is not None
         }
         async with connection.pipeline():
-            await connection.execute("BEGIN")
-            lock = await connection.execute(sql.LOCK_HEAD)
             loaded = connection.cursor(binary=True)
             await loaded.execute(sql.LOAD_STREAMS, (uuids(deciders),))
             known = None
             if chosen:
                 known = await connection.execute(sql.KNOWN_EVENTS, (uuids(chosen),))
-        head = await lock.fetchone()
-        assert head is not None
-        position, recorded_at = head
         return Batch(
             position=position,
             recorded_at=max(self._clock(), recorded_at).astimezone(UTC),
@@ -196,6 +204,17 @@ class Appender:
             folded = await state_of(decider, stream_id, state, schema, self._refold)
             streams[stream_id] = Stream(decider, version, folded)
         return streams
+
+
+async def _lock(connection: AsyncConnection[Any]) -> tuple[int, datetime]:
+    """Begin a transaction that has the write lock; the log's head and when it was recorded."""
+    async with connection.pipeline():
+        await connection.execute("BEGIN")
+        lock = await connection.execute(sql.LOCK_HEAD)
+    head = await lock.fetchone()
+    assert head is not None
+    position, recorded_at = head
+    return position, recorded_at
 
 
 async def state_of(

@@ -2,7 +2,8 @@
 
 One committer per server process, a task in its event loop. While one transaction is on its way to
 the disk, new commands gather; the next transaction takes them all. Any number of committers in any
-number of processes may work on one log: the row lock on `log_head` puts them in order.
+number of processes may work on one log: the row lock on `log_head` puts them in order, and what
+comes while a committer waits for it goes with what waited before.
 
 When the connection breaks the committer never guesses. Before COMMIT was sent nothing is stored,
 and the batch is tried again. After it was sent the log is asked, under the write lock, whether the
@@ -24,7 +25,7 @@ import structlog
 
 from domain.failures import Unavailable
 from domain.message import Command, Committed, Context
-from infra.event_store.append import Appender, OutcomeUnknown
+from infra.event_store.append import Appender, Fill, OutcomeUnknown
 from infra.event_store.batch import Unit
 from infra.silence import Silent
 
@@ -35,13 +36,6 @@ MOST_WAITING = 50_000
 
 RETRY_PAUSE = 0.05
 """Seconds between attempts to reach a database that is away."""
-
-FEW_UNITS = 4
-GATHER_SECONDS, LONGEST_GATHERING = 0.000_4, 0.008
-"""After a commit of more than a few units, others gather for so many seconds for each further one,
-at most for so long. Those who were just answered are about to send again: without this they come
-too late for the next commit, and each holds half as many. A commit costs as much as a dozen of
-reports."""
 
 _AWAY = (
     psycopg.OperationalError,
@@ -130,28 +124,25 @@ class Committer:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            units = self._next_units()
+            units: list[Unit] = []
+            self._fill(units)
             try:
-                await self._commit(units)
-                if self._waiting_commands < self._batch_limit:
-                    await asyncio.sleep(gathering_after(len(units)))
+                await self._commit(units, self._fill)
             except Exception as error:  # the loop must outlive any bug; callers get it as theirs
                 log.exception("commit failed", units=len(units))
                 for unit in units:
                     unit.fail(error)
 
-    def _next_units(self) -> list[Unit]:
-        """What goes into the next transaction, in order: as much as the limit allows."""
-        units: list[Unit] = []
-        room = self._batch_limit
+    def _fill(self, units: list[Unit]) -> None:
+        """Move what waits into a batch, in order: as much as the limit allows, at least one."""
+        room = self._batch_limit - sum(len(unit.commands) for unit in units)
         while self._queue and (not units or len(self._queue[0].commands) <= room):
             unit = self._queue.popleft()
             units.append(unit)
             room -= len(unit.commands)
-        self._waiting_commands -= self._batch_limit - room
-        return units
+            self._waiting_commands -= len(unit.commands)
 
-    async def _commit(self, units: list[Unit]) -> None:
+    async def _commit(self, units: list[Unit], fill: Fill) -> None:
         """Attempt; where the outcome is unknown, ask; where nothing was stored, try again."""
         started = monotonic()
         doubt: UUID | None = None
@@ -164,7 +155,7 @@ class Committer:
                 if doubt is not None and await self._appender.holds(doubt):
                     break
                 doubt = None
-                await self._appender.append(units)
+                await self._appender.append(units, fill)
                 break
             except OutcomeUnknown as unknown:
                 doubt = unknown.event_id
@@ -211,7 +202,7 @@ class Committer:
             self._give_up(units, error, None)
             return
         for unit in units:
-            await self._commit([unit])
+            await self._commit([unit], _alone)
 
     def _give_up(self, units: list[Unit], error: Exception, doubt: UUID | None) -> None:
         sqlstate = getattr(error, "sqlstate", None)
@@ -230,6 +221,5 @@ class Committer:
             unit.fail(Unavailable("postgres", reason))
 
 
-def gathering_after(units: int) -> float:
-    """Seconds to let commands gather after a commit of so many units; none after a few."""
-    return min(max(units - FEW_UNITS, 0) * GATHER_SECONDS, LONGEST_GATHERING)
+def _alone(units: list[Unit]) -> None:
+    """Let nobody join a batch."""

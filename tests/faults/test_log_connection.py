@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Any
 
 import psycopg
 import pytest
@@ -85,8 +86,8 @@ async def test_a_writer_that_froze_with_the_lock_tries_again(
     monkeypatch.setattr(append, "IDLE_IN_TRANSACTION", "100ms")
     frozen = asyncio.Event()
 
-    async def freeze(connection: object, units: object) -> object:
-        batch = await begin(connection, units)  # type: ignore[arg-type]
+    async def freeze(*arguments: Any) -> Any:
+        batch = await load(*arguments)
         if not frozen.is_set():
             frozen.set()
             await asyncio.sleep(0.5)
@@ -94,8 +95,8 @@ async def test_a_writer_that_froze_with_the_lock_tries_again(
 
     store = EventStore(database_url, clock=utc_now, partition_events=PARTITION_EVENTS)
     appender = store.committer._appender
-    begin = appender._begin
-    monkeypatch.setattr(appender, "_begin", freeze)
+    load = appender._load
+    monkeypatch.setattr(appender, "_load", freeze)
     await store.start()
     frozen_write = asyncio.create_task(store.execute(report("a"), SOMEBODY))
     await frozen.wait()

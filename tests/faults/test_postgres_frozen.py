@@ -110,14 +110,14 @@ async def test_frozen_on_the_way_to_the_disk_is_an_honest_answer_to_all_who_wait
     seed = dice("frozen on the way")
     commands = [report("a", event_id=event_id(seed)) for _ in range(7)]
     freeze = frozen(fragile)
-    decided = store.committer._appender._begin
+    decided = store.committer._appender._load
 
     async def then_freeze(*arguments: Any) -> Any:
         batch = await decided(*arguments)
         freeze.__enter__()
         return batch
 
-    monkeypatch.setattr(store.committer._appender, "_begin", then_freeze)
+    monkeypatch.setattr(store.committer._appender, "_load", then_freeze)
     began = monotonic()
     try:
         heard = await asyncio.gather(

@@ -43,24 +43,22 @@ async def test_what_waits_is_committed_together(database_url: str) -> None:
     assert sorted(one.position for one in done) == list(range(1, 501))
 
 
-async def test_who_comes_back_at_once_is_in_the_next_commit(database_url: str) -> None:
-    """Callers that report again when they are answered: not half of them in every commit."""
+async def test_what_comes_while_another_has_the_lock_is_committed_together(
+    database_url: str,
+) -> None:
     commits: list[int] = []
-    async with started(database_url, observe=lambda events, _: commits.append(events)) as store:
-
-        async def caller(late: float) -> None:
-            await asyncio.sleep(late)
-            for _ in range(20):
-                await store.execute(report(), SOMEBODY)
-                await asyncio.sleep(0.001)
-
-        await asyncio.gather(*(caller(number % 2 * 0.002) for number in range(24)))
-    assert sum(commits) / len(commits) > 16
-
-
-@pytest.mark.parametrize(("units", "seconds"), [(1, 0.0), (4, 0.0), (14, 0.004), (1_000, 0.008)])
-def test_commands_gather_after_a_commit_of_many(units: int, seconds: float) -> None:
-    assert committer.gathering_after(units) == pytest.approx(seconds)
+    async with (
+        started(database_url, batch_limit=10, observe=lambda n, _: commits.append(n)) as store,
+        await psycopg.AsyncConnection.connect(database_url) as other,
+    ):
+        await other.execute("SELECT position FROM log_head FOR UPDATE")
+        first = asyncio.create_task(store.execute(report(), SOMEBODY))
+        await asyncio.sleep(0.1)  # it waits for the lock
+        more = [asyncio.create_task(store.execute(report(), SOMEBODY)) for _ in range(12)]
+        await asyncio.sleep(0)
+        await other.rollback()
+        await asyncio.gather(first, *more)
+    assert commits == [10, 3]
 
 
 async def test_a_transaction_takes_no_more_than_the_batch_limit(database_url: str) -> None:
