@@ -75,7 +75,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = cli.main(arguments, prog_name="errata", standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "errata"
-        say(f"errata: {error.format_message().rstrip('.')}. See {path} --help.")
+        text = error.format_message()
+        stop = "" if text.endswith((".", "?", "!")) else "."
+        say(f"errata: {text}{stop} See {path} --help.")
         return USAGE
     except click.ClickException as error:
         say(f"errata: {error.format_message()}")
