@@ -22,6 +22,7 @@ from tests.faults.load import fill, load, stored_ids
 from tests.faults.oracle import assert_pure, wait_for_head
 from tests.faults.rounds import dice, rounds
 from tests.faults.workers import STEPS, Flaw, Step, working
+from tests.waiting import PATIENCE
 
 
 def killed_at_a_step(
@@ -30,9 +31,10 @@ def killed_at_a_step(
     """`count` workers, each killed at the same step of some page; then one that finishes."""
     for _ in range(count):
         fill(database_url, seed, 15)
-        flaw = Flaw(dies_at=step, dies_after=seed.randrange(8), page_events=seed.randint(1, 8))
-        doomed = workers.start(database_url, redis_url, flaw)
-        doomed.join(5)
+        page_events = seed.randint(1, 8)
+        dies_after = seed.randrange(15 // page_events)  # so many whole pages there are
+        doomed = workers.start(database_url, redis_url, Flaw(step, dies_after, page_events))
+        doomed.join(PATIENCE)
         assert doomed.exitcode == -signal.SIGKILL, f"it never came to {step!r} often enough"
     with working(database_url, redis_url):
         wait_for_head(database_url, redis_url)
