@@ -13,12 +13,6 @@ PATIENCE = 180.0 if FULL else 30.0
 runs, logs of many rounds are folded anew in the smallest pages."""
 
 
-def promised(seconds: float) -> float:
-    """What is promised within so many seconds on a machine that has time for it. The fault runs
-    hold it to the letter; tests that run beside each other on few cores get longer."""
-    return seconds if FULL else 5 * seconds
-
-
 def eventually(holds: Callable[[], bool], within: float = PATIENCE) -> bool:
     """Whether something holds, or comes to hold in time."""
     deadline = time.monotonic() + within

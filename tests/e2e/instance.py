@@ -15,12 +15,12 @@ from typing import Any
 import httpx
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
-from tests.waiting import eventually, promised
+from tests.waiting import eventually
 
 PROJECT = Path(__file__).parents[2]
 KEY = "test-api-key"
 START_PATIENCE = 30.0
-STOP_PATIENCE = promised(5.0)
+STOP_PATIENCE = 5.0
 _OURS = ("DATABASE_URL", "REDIS_URL", "PORT", "HOST", "ENVIRONMENT", "ERRATA_DATA_DIR")
 
 

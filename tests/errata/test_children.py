@@ -93,7 +93,7 @@ def test_a_child_that_does_not_stop_is_killed_when_patience_ends() -> None:
     said = output(
         "child = Child('x', ignore_stop); child.start(); time.sleep(0.5)\n"
         "started = time.monotonic(); stop_children([child], 0.3)\n"
-        "say(child.pid, 0.3 <= time.monotonic() - started < 30)"
+        "say(child.pid, 0.3 <= time.monotonic() - started < 1)"
     )
     assert said == ["ready", "None True"]
 
@@ -108,7 +108,7 @@ def test_the_pauses_before_a_restart_grow() -> None:
         "say(*(round(b - a, 3) for a, b in zip(deaths, deaths[1:])))"
     )
     pauses = [float(pause) for pause in said[0].split()]
-    assert all(map(float.__ge__, pauses, (0.2, 0.4, 0.8)))
+    assert all(due <= found < 1.5 * due for due, found in zip((0.2, 0.4, 0.8), pauses, strict=True))
 
 
 def test_ctrl_c_is_left_to_the_parent() -> None:

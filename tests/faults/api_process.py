@@ -31,7 +31,7 @@ from tests.faults.load import RETRY_SECONDS, event_id
 from tests.faults.workers import PROCESSES
 from tests.waiting import PATIENCE
 
-ANSWER_SECONDS = 20.0
+ANSWER_SECONDS = 5.0
 """How long a client sends one report again and again."""
 
 

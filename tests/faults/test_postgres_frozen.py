@@ -31,7 +31,7 @@ from tests.conftest import PARTITION_EVENTS, Servers
 from tests.faults.load import Load, event_id, store_thread, stored_ids
 from tests.faults.rounds import dice, rounds
 from tests.reports import SOMEBODY, check_log, report
-from tests.waiting import PATIENCE, promised
+from tests.waiting import PATIENCE
 
 SILENT = 0.3
 """Seconds of silence that these event stores bear, instead of some; and as many to connect."""
@@ -125,7 +125,7 @@ async def test_frozen_on_the_way_to_the_disk_is_an_honest_answer_to_all_who_wait
         )
     finally:
         freeze.__exit__(None, None, None)
-    assert monotonic() - began < promised(3 * SILENT)
+    assert monotonic() - began < 15 * SILENT
     assert all(isinstance(one, Unavailable) and one.part == "postgres" for one in heard)
     assert ["unknown" in str(one) for one in heard] == [True] * 2 + [False] * 5
     assert all("nothing was stored" in str(one) for one in heard[2:])
@@ -158,7 +158,7 @@ async def test_where_no_connection_comes_about_nothing_is_stored_and_it_is_said(
         began = monotonic()
         with pytest.raises(Unavailable, match="nothing was stored"):
             await new.execute(report(), SOMEBODY)
-        assert monotonic() - began < promised(2 * SILENT)
+        assert monotonic() - began < 2 * SILENT
         assert (await connected.execute(report(), SOMEBODY)).position == 2
     await until_stored(new, report())
     for store in (connected, new):
@@ -198,7 +198,7 @@ async def test_the_api_says_in_time_that_postgres_is_silent_and_no_more_than_tha
             health, ready, live = await asyncio.gather(
                 *(api.get(f"/health{path}") for path in ("", "/ready", "/live"))
             )
-            assert monotonic() - began < promised(2.0)
+            assert monotonic() - began < 2.0
             assert (health.status_code, ready.status_code, live.status_code) == (503, 503, 200)
             parts = {"postgres": "down", "redis": "up", "projections": "unknown"}
             assert health.json()["services"] == parts
@@ -214,7 +214,7 @@ async def test_the_api_says_in_time_that_postgres_is_silent_and_no_more_than_tha
                 api.get(f"/api/errors/{error}/occurrences"),
                 api.get(f"/api/errors/{error}/history"),
             )
-            assert monotonic() - began < promised(4.0)
+            assert monotonic() - began < 4.0
             found = [(one.status_code, one.json()["code"]) for one in refused]
             assert found == [(503, "postgres_unavailable")] * 4
             assert all(int(one.headers["Retry-After"]) > 0 for one in refused)

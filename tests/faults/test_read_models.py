@@ -39,7 +39,7 @@ from tests.faults.oracle import (
 )
 from tests.faults.rounds import dice, rounds
 from tests.faults.workers import working
-from tests.waiting import PATIENCE, promised
+from tests.waiting import PATIENCE
 
 
 class Picky(Apps):
@@ -199,7 +199,7 @@ def lost_news(count: int, seed: Random, database_url: str, redis_url: str) -> No
                 fill(database_url, seed, 2)
             else:
                 append_in_silence(database_url)
-            wait_for_head(database_url, redis_url, within=promised(1.0))
+            wait_for_head(database_url, redis_url, within=1.0)
         assert_pure(database_url, redis_url)
 
 

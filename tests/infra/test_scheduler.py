@@ -14,7 +14,7 @@ import pytest
 
 from infra.log_upkeep import close_month, keep_room
 from infra.scheduler import Job, Scheduler, Session
-from tests.waiting import eventually, promised
+from tests.waiting import eventually
 
 PROJECT = Path(__file__).parents[2]
 PARTITION = 1_000
@@ -88,7 +88,7 @@ def test_a_standby_takes_over_within_two_seconds_of_the_leaders_death(
         with scheduler_process(database_url) as standby:
             time.sleep(1.0)  # it has asked for the lock at least once
             leader.kill()
-            assert eventually(lambda: standby.pid in workers(session), within=promised(2.0))
+            assert eventually(lambda: standby.pid in workers(session), within=2.0)
 
 
 def test_a_frozen_leader_loses_the_lead_and_does_not_work_when_it_wakes(
@@ -98,7 +98,7 @@ def test_a_frozen_leader_loses_the_lead_and_does_not_work_when_it_wakes(
         assert eventually(lambda: workers(session) == {leader.pid})
         with scheduler_process(database_url) as standby:
             leader.send_signal(signal.SIGSTOP)
-            assert eventually(lambda: standby.pid in workers(session), within=promised(4.0))
+            assert eventually(lambda: standby.pid in workers(session), within=4.0)
             leader.send_signal(signal.SIGCONT)
             time.sleep(1.0)
             assert workers(session, since=0.8) == {standby.pid}
